@@ -1,0 +1,96 @@
+"""aezoo: the autoencoder zoo.
+
+``aezoo.train("contractive")`` trains, ``aezoo.load(path)`` loads, ``aezoo.registry`` finds. Names are loaded on first
+use, so that importing aezoo brings no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+from aezoo._lazy import exporter
+
+if TYPE_CHECKING:
+    from aezoo import data, errors, evaluation, parts, plots, registry, training
+    from aezoo.api import Run, load, train
+    from aezoo.assembly import assemble
+    from aezoo.autoencoder import Autoencoder
+    from aezoo.config import Choice, Config, DataSpec, Sizes
+    from aezoo.data import Dataset
+    from aezoo.errors import ZooError
+    from aezoo.evaluation import evaluate
+    from aezoo.options import ModelConfig, PointConfig, WeightedChoice
+    from aezoo.registry import DatasetEntry, Model, Part, hookimpl
+    from aezoo.schedules import Weight
+    from aezoo.training import TrainConfig, Trainer
+
+__version__ = "0.1.0"
+
+_MODULES = ("data", "errors", "evaluation", "parts", "plots", "registry", "training")
+_NAMES = {
+    "Autoencoder": "aezoo.autoencoder",
+    "Choice": "aezoo.config",
+    "Config": "aezoo.config",
+    "DataSpec": "aezoo.config",
+    "Dataset": "aezoo.data",
+    "DatasetEntry": "aezoo.registry",
+    "Model": "aezoo.registry",
+    "ModelConfig": "aezoo.options",
+    "Part": "aezoo.registry",
+    "PointConfig": "aezoo.options",
+    "Run": "aezoo.api",
+    "Sizes": "aezoo.config",
+    "TrainConfig": "aezoo.training",
+    "Trainer": "aezoo.training",
+    "Weight": "aezoo.schedules",
+    "WeightedChoice": "aezoo.options",
+    "ZooError": "aezoo.errors",
+    "assemble": "aezoo.assembly",
+    "evaluate": "aezoo.evaluation",
+    "hookimpl": "aezoo.registry",
+    "load": "aezoo.api",
+    "train": "aezoo.api",
+}
+_named = exporter(__name__, _NAMES)
+
+
+def __getattr__(name: str) -> Any:
+    return importlib.import_module(f"aezoo.{name}") if name in _MODULES else _named(name)
+
+
+def __dir__() -> list[str]:
+    return __all__
+
+
+__all__ = [
+    "Autoencoder",
+    "Choice",
+    "Config",
+    "DataSpec",
+    "Dataset",
+    "DatasetEntry",
+    "Model",
+    "ModelConfig",
+    "Part",
+    "PointConfig",
+    "Run",
+    "Sizes",
+    "TrainConfig",
+    "Trainer",
+    "Weight",
+    "WeightedChoice",
+    "ZooError",
+    "assemble",
+    "data",
+    "errors",
+    "evaluate",
+    "evaluation",
+    "hookimpl",
+    "load",
+    "parts",
+    "plots",
+    "registry",
+    "train",
+    "training",
+]

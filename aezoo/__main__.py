@@ -1,0 +1,7 @@
+"""``python -m aezoo``."""
+
+import sys
+
+from aezoo.cli import main
+
+sys.exit(main())

@@ -1,0 +1,103 @@
+"""From a model's config and the data's description to an Autoencoder: what the build functions of models share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from torch import nn
+
+from aezoo.autoencoder import Autoencoder, Bound
+from aezoo.config import Choice, DataSpec
+from aezoo.data import make_preprocess, scaled_spec
+from aezoo.errors import CompositionError
+from aezoo.options import ModelConfig, PointConfig
+from aezoo.parts import Decoder, Encoder, PointEncoder, Prior, Weighted, build_part, resolved
+
+C = TypeVar("C", bound=ModelConfig)
+
+
+def assemble(
+    config: ModelConfig,
+    spec: DataSpec,
+    *,
+    encoder: Callable[[nn.Module], Encoder] | None = None,
+    regularizers: Sequence[Weighted] = (),
+    prior: Prior | Choice | None = None,
+    draws: int = 1,
+    bound: Bound = "mean",
+) -> Autoencoder:
+    """Builds an autoencoder from a config's shared options and a model's own parts.
+
+    Args:
+        config: network, likelihood, corruption, further regularizers and preprocessing are read from it.
+        spec: the raw data.
+        encoder: makes the encoder of its network; None is a point encoder with the config's ``code_activation``.
+            Its attribute ``outputs_per_code`` says how many values of the network a value of the code takes.
+        regularizers: the model's own; those of the config follow.
+        prior: p(z), as a part or by name.
+        draws: K.
+        bound: ``"mean"`` or ``"importance"``.
+
+    Raises:
+        UnknownNameError, UsageError, CompositionError: a part is unknown, misconfigured, or does not fit.
+    """
+    seen = scaled_spec(config.preprocess, spec)
+    code_shape = (config.latent_dim,)
+    likelihood = build_part("likelihood", config.likelihood, spec=seen)
+    encoder = encoder or _point_encoder(config)
+    default = type(config).model_fields["activation"].default
+    if not config.hidden and config.activation != default:
+        raise CompositionError(
+            f"activation {config.activation} has no hidden layer to act on: give hidden, such as 128, or leave it out."
+        )
+    encoder_network, decoder_network = build_part(
+        "network",
+        config.network,
+        spec=seen,
+        code_shape=code_shape,
+        code_outputs=config.latent_dim * getattr(encoder, "outputs_per_code", 1),
+        data_outputs=likelihood.outputs,
+        hidden=config.hidden,
+        activation=partial(build_part, "activation", config.activation),
+    )
+    further = [
+        Weighted(choice.name, build_part("regularizer", choice, code_shape=code_shape, spec=seen), choice.weight)
+        for choice in config.regularizers
+    ]
+    return Autoencoder(
+        encoder(encoder_network),
+        Decoder(decoder_network, likelihood),
+        spec=spec,
+        prior=build_part("prior", prior, code_shape=code_shape) if isinstance(prior, Choice) else prior,
+        regularizers=[*regularizers, *further],
+        corruption=None if config.corruption is None else build_part("corruption", config.corruption, spec=seen),
+        preprocess=make_preprocess(config.preprocess, spec, clip=likelihood.unit_interval),
+        draws=draws,
+        bound=bound,
+    )
+
+
+def _point_encoder(config: ModelConfig) -> Callable[[nn.Module], Encoder]:
+    choice = config.code_activation if isinstance(config, PointConfig) else Choice(name="identity")
+    activation = build_part("activation", choice)
+    return lambda network: PointEncoder(network, activation)
+
+
+def complete(config: C) -> C:
+    """The same config with every option of every chosen part spelled out, as it is saved.
+
+    Raises:
+        UnknownNameError, UsageError: a part or an option that does not exist, or is out of range.
+    """
+    spelled: dict[str, Any] = {}
+    for name, field in type(config).model_fields.items():
+        extra = field.json_schema_extra
+        kind: Any = extra.get("kind") if isinstance(extra, dict) else None
+        value = getattr(config, name)
+        if kind and isinstance(value, Choice):
+            spelled[name] = resolved(kind, value)
+        elif kind and isinstance(value, tuple):
+            spelled[name] = tuple(resolved(kind, choice) for choice in value)
+    return config.model_copy(update=spelled)

@@ -1,0 +1,496 @@
+"""The autoencoder: four distributions, some penalties, one objective.
+
+    e_k  = −log p(x | z_k) + Σ wᵢ(t)·Rᵢ         k = 1…K draws of q(z | x̃), nats per example
+    loss = mean over k and batch                 or the importance-weighted bound −log mean_k exp(−e_k)
+
+Shapes: B batch, K draws, *X one datum, *Z one code.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.distributions import Distribution
+
+from aezoo.config import DataSpec
+from aezoo.errors import CapabilityError, CompositionError, UsageError
+from aezoo.parts import (
+    AFTER_STEP_VOCABULARY,
+    VOCABULARY,
+    Asking,
+    Corruption,
+    Decoder,
+    Encoder,
+    Posterior,
+    Prior,
+    Regularizer,
+    Reset,
+    Weighted,
+    divergence,
+    has_density,
+)
+from aezoo.rows import as_rows, check_finite
+from aezoo.schedules import weight_at
+
+Rows = Any
+"""Raw data: a NumPy array, a tensor or nested lists; rows (B, *X) or one datum (*X)."""
+
+Bound = Literal["mean", "importance"]
+# a pass of 16 MiB in float32 keeps every layer's output near the processor, and memory bounded
+PASS_VALUES = 1 << 22
+
+
+class Step(NamedTuple):
+    """What one evaluation of the objective gives."""
+
+    loss: Tensor
+    """(), nats per example."""
+    terms: dict[str, Tensor]
+    """Each part of the loss before its weight, (), nats per example."""
+    values: Values
+    """What regularizers may ask for."""
+
+
+class Values(Mapping[str, Any]):
+    """The vocabulary of regularizers for one batch; what costs something is computed when first asked for."""
+
+    def __init__(self, model: Autoencoder, known: dict[str, Any]) -> None:
+        self._model = model
+        self._known = known
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._known:
+            self._known[name] = {"prior": self._model.prior_distribution, "encode": lambda: self._model.code}[name]()
+        return self._known[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(VOCABULARY)
+
+    def __len__(self) -> int:
+        return len(VOCABULARY)
+
+    def detached(self) -> Values:
+        """The values that an opponent may see: no gradient leads from them to the model."""
+        return Values(self._model, {name: self._known[name].detach() for name in OPPONENT_VOCABULARY[:3]})
+
+
+OPPONENT_VOCABULARY = ("x", "x_in", "z", "encode", "prior")
+
+
+class Autoencoder(nn.Module):
+    """An autoencoder composed of parts.
+
+    Args:
+        encoder: q(z | x).
+        decoder: p(x | z).
+        spec: the raw data, one datum of shape *X.
+        prior: p(z); needed by a KL divergence and to sample.
+        regularizers: penalties with their names and weights.
+        corruption: applied to the encoder's input in training only.
+        preprocess: scales raw data (``aezoo.data.Preprocess``); None takes data as it is.
+        draws: K, draws of the posterior per example in training.
+        bound: ``"mean"`` over draws, or ``"importance"``-weighted (Burda et al. 2016, arXiv:1509.00519).
+
+    Raises:
+        CompositionError: the parts do not fit together.
+    """
+
+    def __init__(
+        self,
+        encoder: Encoder,
+        decoder: Decoder,
+        *,
+        spec: DataSpec,
+        prior: Prior | None = None,
+        regularizers: Sequence[Weighted] = (),
+        corruption: Corruption | None = None,
+        preprocess: nn.Module | None = None,
+        draws: int = 1,
+        bound: Bound = "mean",
+    ) -> None:
+        super().__init__()
+        self.spec = spec
+        self.encoder = encoder
+        self.decoder = decoder
+        self.prior = prior
+        self.corruption = corruption
+        self.preprocess = preprocess
+        self.draws = draws
+        self.bound = bound
+        self.regularizers = nn.ModuleDict()
+        self.weights = {}
+        self._asking: dict[str, Asking] = {}
+        self._after_step: dict[str, Asking] = {}
+        self._opponents: dict[str, Asking] = {}
+        for weighted in regularizers:
+            self._add(weighted)
+        self._stochastic = False
+        self._check()
+
+    def _add(self, weighted: Weighted) -> None:
+        base, count = weighted.name, 1
+        name = base
+        while name in self.regularizers or name in ("loss", "reconstruction"):
+            count += 1
+            name = f"{base}-{count}"
+        regularizer = weighted.regularizer
+        self.regularizers[name] = regularizer
+        self.weights[name] = weighted.weight
+        self._asking[name] = Asking(regularizer.forward, VOCABULARY, f"regularizer {name!r}")
+        if type(regularizer).after_step is not Regularizer.after_step:
+            owner = f"after_step of regularizer {name!r}"
+            self._after_step[name] = Asking(regularizer.after_step, AFTER_STEP_VOCABULARY, owner)
+        if regularizer.opponent is not None:
+            owner = f"opponent_loss of regularizer {name!r}"
+            self._opponents[name] = Asking(regularizer.opponent_loss, OPPONENT_VOCABULARY, owner)
+
+    # ------------------------------------------------------------------ the objective, on preprocessed data
+
+    def code(self, x: Tensor) -> Tensor:
+        """The posterior's mean (B, *Z) of preprocessed data (B, *X)."""
+        q: Posterior = self.encoder(x)
+        return q.mean
+
+    def prior_distribution(self) -> Distribution:
+        """p(z); raises CompositionError when the model has no prior."""
+        if self.prior is None:
+            raise CompositionError("a KL divergence needs a prior, and this model has none: use a variational model.")
+        distribution: Distribution = self.prior(self.encoder)
+        return distribution
+
+    def step(self, x: Tensor, step: int = 0) -> Step:
+        """The objective on preprocessed data.
+
+        Args:
+            x: (B, *X).
+            step: the optimizer's step, which schedules of weights read.
+        """
+        x_in = self.corruption(x) if self.training and self.corruption is not None else x
+        q = self.encoder(x_in)
+        z = q.rsample((self.draws,))
+        px = self.decoder(z)
+        values = Values(self, {"x": x, "x_in": x_in, "q": q, "z": z, "px": px})
+
+        error = -px.log_prob(x)
+        terms = {"reconstruction": error.mean()}
+        for name, asking in self._asking.items():
+            penalty = asking(values)
+            terms[name] = penalty.mean()
+            error = error + weight_at(self.weights[name], step) * penalty
+        loss = error.mean() if self.bound == "mean" else -_log_mean_exp(-error).mean()
+        return Step(loss, terms, values)
+
+    def measure(self, batches: Iterable[Tensor], step: int = 0, seed: int = 0) -> dict[str, float]:
+        """Means of the loss and its terms over preprocessed batches, in evaluation mode, with a stream of its own."""
+        totals: dict[str, Tensor] = {}
+        rows = 0
+        with torch.no_grad(), self._evaluating(), self._stream(seed):
+            for x in batches:
+                outcome = self.step(x, step)
+                for name, value in {"loss": outcome.loss, **outcome.terms}.items():
+                    totals[name] = totals.get(name, 0.0) + value.detach().double() * len(x)
+                rows += len(x)
+        return {name: float(total) / rows for name, total in totals.items()}
+
+    def after_step(self, values: Values, step: int) -> list[Reset]:
+        """Lets the regularizers move their state after an optimizer step; returns their wishes to the optimizer."""
+        resets: list[Reset] = []
+        with torch.no_grad():
+            for asking in self._after_step.values():
+                extra = {"encoder": self.encoder, "decoder": self.decoder, "step": step}
+                resets += asking({name: extra[name] if name in extra else values[name] for name in asking.names}) or ()
+        return resets
+
+    def own_parameters(self) -> list[nn.Parameter]:
+        """All parameters but the opponents': what the main optimizer moves."""
+        theirs = {id(p) for opponent in self.opponents().values() for p in opponent.parameters()}
+        return [p for p in self.parameters() if p.requires_grad and id(p) not in theirs]
+
+    def opponents(self) -> dict[str, nn.Module]:
+        """The networks that play against the model, by the name of their regularizer."""
+        return {name: self.regularizers[name].opponent for name in self._opponents}  # type: ignore[misc]
+
+    def opponent_loss(self, name: str, values: Values) -> Tensor:
+        """The loss () of one opponent."""
+        loss: Tensor = self._opponents[name](values.detached())
+        return loss
+
+    def _check(self) -> None:
+        """Runs the objective once on two rows of made-up data, so that parts that do not fit fail here."""
+        middle = 0.5 if self.decoder.likelihood.unit_interval else 0.0
+        x = torch.full((2, *self.spec.shape), middle, dtype=self.dtype, device=self.device)
+        for name, regularizer in self.regularizers.items():
+            if not isinstance(regularizer, Regularizer):
+                raise CompositionError(f"regularizer {name!r} is {type(regularizer).__name__}, no aezoo Regularizer.")
+            regularizer.check(self.encoder, self.decoder)
+        with self._evaluating(), self._stream(0):
+            q = self.encoder(x)
+            if not isinstance(q, Posterior):
+                raise CompositionError(
+                    f"{type(self.encoder).__name__} returned {type(q).__name__}, which is no posterior: it needs mean "
+                    "and rsample (wrap a plain network in PointEncoder)."
+                )
+            self._stochastic = has_density(q)
+            values = self.step(x).values
+            for name, asking in self._asking.items():
+                self._check_penalty(name, asking(values))
+
+    def _check_penalty(self, name: str, penalty: Any) -> None:
+        shape = tuple(penalty.shape) if isinstance(penalty, Tensor) else type(penalty).__name__
+        if shape not in ((self.draws, 2), (2,), ()):
+            raise CompositionError(
+                f"regularizer {name!r} returned {shape} for {self.draws} draws of 2 rows: it must return one value "
+                "a draw and row (K, B), one a row (B,), or one in all ()."
+            )
+        if self.bound == "importance" and shape != (self.draws, 2):
+            raise CompositionError(
+                f"the importance-weighted bound weighs each draw, and regularizer {name!r} has no draw axis: use "
+                "estimator=sampled for a KL, leave it out, or use a model with the mean over draws (vae)."
+            )
+
+    # ------------------------------------------------------------------ what a user calls, on raw data
+
+    @property
+    def capabilities(self) -> tuple[str, ...]:
+        """What the model can do, derived from its parts.
+
+        ``stochastic`` (its codes have a density), ``samples`` (it has a prior), ``bound`` (on the log-likelihood),
+        ``density`` or ``mass`` (that bound is on a density or on probabilities), ``score-function`` (denoising).
+        """
+        found = []
+        if self._stochastic:
+            found.append("stochastic")
+        if self.prior is not None:
+            found.append("samples")
+        if self._stochastic and self.prior is not None:
+            found += ["bound", *self.decoder.likelihood.capabilities]
+        if self.corruption is not None and self.corruption.noise_variance is not None:
+            found.append("score-function")
+        return tuple(found)
+
+    def encode(self, x: Rows, *, draws: int | None = None, seed: int = 0, batch_size: int | None = None) -> Any:
+        """Codes of raw data.
+
+        Args:
+            x: rows (B, *X), or one datum (*X).
+            draws: None for the posterior's mean; K for K draws of it.
+            seed: of the draws.
+            batch_size: rows a pass; None chooses.
+
+        Returns:
+            Codes (B, *Z), or (K, B, *Z) with draws; without B for one datum; NumPy for NumPy, else a tensor.
+
+        Raises:
+            DataError: rows of another shape, or values that are not finite.
+        """
+        if draws is None:
+            return self._rowwise(x, self.code, batch_size)
+        return self._rowwise(x, lambda u: self.encoder(u).rsample((draws,)), batch_size, draws, seed, axis=1)
+
+    def reconstruct(self, x: Rows, *, draws: int | None = None, seed: int = 0, batch_size: int | None = None) -> Any:
+        """Reconstructions of raw data, in raw units: the likelihood's mean at the posterior's mean, or at each draw.
+
+        Arguments and errors as for ``encode``; returns (B, *X), or (K, B, *X) with draws.
+        """
+
+        def mean(u: Tensor) -> Tensor:
+            q = self.encoder(u)
+            z = q.mean[None] if draws is None else q.rsample((draws,))
+            reconstruction = self._raw(self.decoder(z).mean)
+            return reconstruction[0] if draws is None else reconstruction
+
+        return self._rowwise(x, mean, batch_size, draws, seed, axis=0 if draws is None else 1)
+
+    def score(self, x: Rows, *, draws: int | None = None, seed: int = 0, batch_size: int | None = None) -> Any:
+        """Anomaly scores (B,): the negative log-likelihood bound, nats per example in preprocessed units.
+
+        −log p(x | z) for a deterministic encoder, −log p(x | z) + KL(q ‖ p) for a variational one. Without ``draws``
+        z is the posterior's mean, which is deterministic but, for a variational model, no bound; with them it is the
+        mean over draws, which is one. Arguments and errors as for ``encode``.
+        """
+
+        def negative_bound(u: Tensor) -> Tensor:
+            q = self.encoder(u)
+            z = q.mean[None] if draws is None else q.rsample((draws,))
+            error: Tensor = -self.decoder(z).log_prob(u)
+            if self._stochastic and self.prior is not None:
+                error = error + divergence(q, self.prior_distribution(), z)
+            return error.mean(0)
+
+        return self._rowwise(x, negative_bound, batch_size, draws, seed)
+
+    def log_likelihood(self, x: Rows, *, draws: int = 100, seed: int = 0, batch_size: int | None = None) -> Any:
+        """Estimates of log p(x) (B,) by importance sampling from the posterior, nats in preprocessed units.
+
+        log mean_k p(x | z_k)·p(z_k)/q(z_k | x); low by less the more draws, in memory that does not grow with them.
+
+        Raises:
+            CapabilityError: the encoder is deterministic, or there is no prior.
+        """
+        self._need("bound", "log_likelihood", "a variational model such as vae")
+
+        def estimate(u: Tensor) -> Tensor:
+            q, p = self.encoder(u), self.prior_distribution()
+            total = u.new_full((len(u),), -math.inf)
+            for at_once in _chunks(draws, max(1, PASS_VALUES // max(u.numel(), 1))):
+                z = q.rsample((at_once,))
+                weight = self.decoder(z).log_prob(u) + p.log_prob(z) - q.log_prob(z)
+                total = torch.logaddexp(total, weight.logsumexp(0))
+            return total - math.log(draws)
+
+        return self._rowwise(x, estimate, batch_size or self._rows_a_pass(), draws, seed)
+
+    def sample(self, n: int, *, seed: int = 0, noise: bool = False, batch_size: int | None = None) -> Tensor:
+        """``n`` data (n, *X) in raw units, decoded from the prior: the likelihood's mean, or a draw with ``noise``.
+
+        Raises:
+            CapabilityError: the model has no prior.
+        """
+        self._need("samples", "sample", "a variational model such as vae")
+        self._positive(n, "n")
+        size = batch_size or self._rows_a_pass()
+        with torch.no_grad(), self._evaluating(), self._stream(seed):
+            prior = self.prior_distribution()
+            drawn = []
+            for count in _chunks(n, size):
+                px = self.decoder(prior.sample((count,))[None])
+                drawn.append(self._raw(px.sample() if noise else px.mean)[0].cpu())
+        return torch.cat(drawn)
+
+    def score_function(self, x: Rows, *, batch_size: int | None = None) -> Any:
+        """The estimate (r(x) − x)/σ² of ∇log p(x) (B, *X), per raw unit, of a model trained against Gaussian noise.
+
+        p is the data's density smoothed by that noise. Vincent 2011, "A connection between score matching and
+        denoising autoencoders"; Alain & Bengio 2014, arXiv:1211.4246.
+
+        Raises:
+            CapabilityError: the model was not trained with Gaussian corruption.
+        """
+        self._need("score-function", "score_function", "the corruption gaussian (--model denoising)")
+        assert self.corruption is not None
+        assert self.corruption.noise_variance is not None
+        variance = self.corruption.noise_variance
+
+        def score(u: Tensor) -> Tensor:
+            drift = (self.decoder(self.code(u)[None]).mean[0] - u) / variance
+            # the chain rule: log p of raw data moves with its scale
+            return drift if self.preprocess is None else drift * self.preprocess.scale.to(drift.dtype)  # type: ignore[union-attr,operator]
+
+        return self._rowwise(x, score, batch_size)
+
+    # ------------------------------------------------------------------ how raw data gets through
+
+    @property
+    def device(self) -> torch.device:
+        """Where the parameters are."""
+        parameter = next(self.parameters(), None)
+        return torch.get_default_device() if parameter is None else parameter.device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """The parameters' type."""
+        parameter = next(self.parameters(), None)
+        return torch.get_default_dtype() if parameter is None else parameter.dtype
+
+    def prepare(self, x: Tensor) -> Tensor:
+        """Raw rows (B, *X) as the objective takes them: on the model's device, scaled, of its type."""
+        x = x.to(self.device)
+        return x.to(self.dtype) if self.preprocess is None else self.preprocess(x, self.dtype)
+
+    def _raw(self, u: Tensor) -> Tensor:
+        return u if self.preprocess is None else self.preprocess.inverse(u)  # type: ignore[operator,no-any-return]
+
+    def _rowwise(
+        self,
+        x: Rows,
+        function: Callable[[Tensor], Tensor],
+        batch_size: int | None,
+        draws: int | None = None,
+        seed: int | None = None,
+        *,
+        axis: int = 0,
+    ) -> Any:
+        """Applies ``function`` to preprocessed rows, pass by pass, and gives back the kind of thing that came in.
+
+        ``axis`` is the one of the rows in what ``function`` returns.
+        """
+        if draws is not None:
+            self._positive(draws)
+        if batch_size is not None:
+            self._positive(batch_size, "batch_size")
+        rows, single = as_rows(x, self.spec.shape)
+        check_finite(rows)
+        size = batch_size or self._rows_a_pass(draws or 1)
+        result: Tensor | None = None
+        with torch.no_grad(), self._evaluating(), self._stream(seed if draws is not None else None):
+            for start in range(0, len(rows), size):
+                piece = rows[start : start + size]
+                part = function(self.prepare(piece if isinstance(piece, Tensor) else torch.from_numpy(_owned(piece))))
+                if result is None:
+                    # laid out once: joining the passes at the end would hold everything twice
+                    shape = list(part.shape)
+                    shape[axis] = len(rows)
+                    result = part.new_empty(shape, device=x.device if isinstance(x, Tensor) else "cpu")
+                result.narrow(axis, start, len(piece)).copy_(part)
+        assert result is not None
+        if single:
+            result = result.select(axis, 0)
+        return result if isinstance(x, Tensor) else result.numpy()
+
+    def _rows_a_pass(self, draws: int = 1) -> int:
+        return max(1, min(8192, PASS_VALUES // (self.spec.size * draws)))
+
+    @contextmanager
+    def _evaluating(self) -> Iterator[None]:
+        """Evaluation mode for a while; module by module, since parts of a model may be frozen on purpose."""
+        training = [module for module in self.modules() if module.training]
+        for module in training:
+            module.training = False
+        try:
+            yield
+        finally:
+            for module in training:
+                module.training = True
+
+    @contextmanager
+    def _stream(self, seed: int | None) -> Iterator[None]:
+        """A random stream of its own, unless ``seed`` is None: the caller's and the training's are left alone."""
+        if seed is None:
+            yield
+            return
+        devices = [self.device] if self.device.type == "cuda" else []
+        with torch.random.fork_rng(devices=devices):
+            torch.manual_seed(seed)
+            yield
+
+    def _need(self, capability: str, what: str, remedy: str) -> None:
+        if capability not in self.capabilities:
+            has = ", ".join(self.capabilities) or "none"
+            raise CapabilityError(f"{what} needs a model with {capability!r} (this one has {has}): use {remedy}.")
+
+    @staticmethod
+    def _positive(count: int, name: str = "draws") -> None:
+        if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
+            raise UsageError(f"{name} must be a whole number of at least 1 (got {count!r}).")
+
+
+def _log_mean_exp(values: Tensor) -> Tensor:
+    return values.logsumexp(0) - math.log(values.shape[0])
+
+
+def _chunks(total: int, size: int) -> Iterator[int]:
+    for start in range(0, total, size):
+        yield min(size, total - start)
+
+
+def _owned(piece: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    # torch wants native byte order and positive strides, and warns of read-only memory such as a mapped file's
+    if not piece.flags.writeable or not piece.dtype.isnative or any(stride < 0 for stride in piece.strides):
+        return np.array(piece, dtype=piece.dtype.newbyteorder("="))
+    return piece

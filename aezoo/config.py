@@ -1,0 +1,163 @@
+"""The frozen, strict bases of all configs, and the description of the data that a model is built for.
+
+Nothing here knows torch, so that commands which only look things up stay fast.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
+
+from aezoo.errors import UnknownNameError, UsageError, near_misses
+
+
+class Config(BaseModel):
+    """A frozen set of options: unknown keys, wrong types, NaN and infinity are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+
+    @classmethod
+    def parse(cls, values: dict[str, Any], owner: str = "") -> Self:
+        """Validates ``values``; raises UsageError with one line that names the field and what it allows."""
+        unknown = [key for key in values if key not in cls.keys()]
+        if unknown:
+            raise UnknownNameError(
+                f"{owner or cls.__name__} has no option {unknown[0]!r}{near_misses(unknown[0], cls.keys())} "
+                f"Its options: {', '.join(cls.keys()) or 'none'}."
+            )
+        try:
+            return cls.model_validate(values)
+        except ValidationError as error:
+            raise UsageError(f"{owner + ': ' if owner else ''}{_first(error)}") from None
+
+    @classmethod
+    def keys(cls) -> list[str]:
+        """The names of the options."""
+        return list(cls.model_fields)
+
+
+def _first(error: ValidationError) -> str:
+    problems = error.errors(include_url=False)
+    # a union reports every branch it tried: the deepest is the one that the user meant
+    problem = max((p for p in problems if p["loc"][:1] == problems[0]["loc"][:1]), key=lambda p: len(p["loc"]))
+    where = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(_BRANCHES))
+    message = problem["msg"].removeprefix("Value error, ")
+    message = message[:1].lower() + message[1:]
+    return f"{where}: {message}" + ("" if problem["type"] == "missing" else f" (got {_shown(problem['input'])})")
+
+
+# pydantic names a union's branch in the location; to a user that is noise
+_BRANCHES = ("function-", "tagged-union", "float", "linear", "cyclical")
+
+
+def _shown(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def listed(value: Any) -> Any:
+    """A list (as JSON and TOML give) is as good as a tuple; a lone value is a list of one."""
+    if isinstance(value, list):
+        return tuple(value)
+    return value if isinstance(value, tuple) else (value,)
+
+
+def _sizes(value: Any) -> Any:
+    """``"512,256"`` as well as ``(512, 256)``; an empty text is no hidden layer."""
+    if isinstance(value, str):
+        try:
+            return tuple(int(part) for part in value.split(",") if part.strip())
+        except ValueError:
+            raise ValueError("sizes are whole numbers separated by commas, such as 512,256") from None
+    return listed(value)
+
+
+Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], BeforeValidator(_sizes)]
+"""Layer sizes: a tuple or list of positive integers, or text such as ``"512,256"``."""
+
+
+class Choice(Config):
+    """A registered part chosen by name, with its options: ``"topk=8"`` or ``"mlp,tied=true,dropout=0.1"`` as text.
+
+    ``value`` is the bare value behind the first ``=``; it sets the part's first option.
+    """
+
+    name: str
+    value: JsonValue = None
+    options: dict[str, JsonValue] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_text(cls, value: Any) -> Any:
+        return split_choice(value, "value") if isinstance(value, str) else value
+
+    def __str__(self) -> str:
+        head = self.name if self.value is None else f"{self.name}={_plain(self.value)}"
+        return ",".join([head, *(f"{key}={_plain(option)}" for key, option in self.options.items())])
+
+
+def split_choice(text: str, bare: str) -> dict[str, Any]:
+    """``"name=1,key=2"`` as ``{"name": "name", bare: 1, "options": {"key": 2}}``."""
+    head, *rest = text.split(",")
+    name, equals, value = head.partition("=")
+    pairs = [part.partition("=") for part in rest]
+    if not name.strip() or (equals and not value.strip()) or any(not key.strip() or not eq for key, eq, _ in pairs):
+        raise ValueError("a part is written NAME, NAME=VALUE or NAME=VALUE,OPTION=VALUE")
+    chosen: dict[str, Any] = {"name": name.strip(), "options": {key.strip(): read_value(v) for key, _, v in pairs}}
+    if equals:
+        chosen[bare] = read_value(value)
+    return chosen
+
+
+def read_value(text: str) -> Any:
+    """A number, ``true``, ``false``, ``null`` or quoted text as JSON reads it; anything else is text as it stands."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text.strip()
+
+
+def _plain(value: Any) -> str:
+    return value if isinstance(value, str) else json.dumps(value)
+
+
+class DataSpec(Config):
+    """What a model must know of its data to be built: the shape of one datum, its range, its meaning.
+
+    ``shape`` is ``(D,)`` for a table and ``(C, H, W)`` for images. ``low`` and ``high`` bound the raw values where
+    they are known for every datum to come, not only for those seen. ``levels`` is the number of distinct values, from
+    ``low`` to ``high`` in equal steps, of discrete data. ``scaling`` is what preprocessing ``auto`` means for it.
+    """
+
+    name: str = "data"
+    shape: Sizes
+    low: float | None = None
+    high: float | None = None
+    levels: int | None = Field(None, ge=2, le=65536)
+    classes: int | None = Field(None, ge=1)
+    scaling: Literal["none", "scale", "standardize", "minmax"] = "standardize"
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        if not self.shape:
+            raise ValueError("the shape of one datum needs at least one axis")
+        if (self.low is None) != (self.high is None):
+            raise ValueError("low and high are given together or not at all")
+        if self.low is not None and self.high is not None and not self.low < self.high:
+            raise ValueError("low must be below high")
+        if self.scaling == "scale" and self.low is None:
+            raise ValueError("scaling 'scale' needs low and high")
+        return self
+
+    @property
+    def size(self) -> int:
+        """D, the number of values of one datum."""
+        return math.prod(self.shape)
+
+    @property
+    def is_image(self) -> bool:
+        """Whether one datum is (C, H, W)."""
+        return len(self.shape) == 3

@@ -1,0 +1,52 @@
+"""What a model learns from: datasets, their splits, their files, and the scaling of raw values.
+
+The public names are loaded on first use, so that looking up a dataset's options brings no torch.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from aezoo.config import DataSpec
+    from aezoo.data.dataset import Dataset, Split, Splits
+    from aezoo.data.infer import infer_spec
+    from aezoo.data.open import open_data
+    from aezoo.data.preprocess import Preprocess, make_preprocess, scaled_spec
+
+_HOMES = {
+    "DataSpec": "aezoo.config",
+    "Dataset": "aezoo.data.dataset",
+    "Preprocess": "aezoo.data.preprocess",
+    "Split": "aezoo.data.dataset",
+    "Splits": "aezoo.data.dataset",
+    "infer_spec": "aezoo.data.infer",
+    "make_preprocess": "aezoo.data.preprocess",
+    "open_data": "aezoo.data.open",
+    "scaled_spec": "aezoo.data.preprocess",
+}
+
+__all__ = [
+    "DataSpec",
+    "Dataset",
+    "Preprocess",
+    "Split",
+    "Splits",
+    "infer_spec",
+    "make_preprocess",
+    "open_data",
+    "scaled_spec",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(importlib.import_module(_HOMES[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

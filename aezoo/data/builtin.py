@@ -1,0 +1,139 @@
+"""The datasets that aezoo knows by name: real ones, and synthetic ones whose truth is known.
+
+Shapes: N rows, D columns, k dimensions of a subspace, F features of a dictionary.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+
+from aezoo.config import DataSpec
+from aezoo.data.dataset import Dataset
+from aezoo.data.files import read_idx
+from aezoo.data.infer import from_arrays
+from aezoo.errors import DataError
+from aezoo.rows import chunks
+
+
+def digits() -> Dataset:
+    """1,797 handwritten digits of 8 x 8 pixels with the values 0..16, as scikit-learn bundles them."""
+    from sklearn.datasets import load_digits
+
+    images, labels = load_digits(return_X_y=True)
+    spec = DataSpec(name="digits", shape=(1, 8, 8), low=0.0, high=16.0, levels=17, classes=10, scaling="scale")
+    return Dataset(images.astype(np.uint8), labels, spec=spec)
+
+
+def mnist(folder: str | Path = "data/mnist") -> Dataset:
+    """70,000 handwritten digits of 28 x 28 bytes from the four original IDX files, with their own test split.
+
+    Raises DataError when a file is missing or broken.
+    """
+    files = [_find(Path(folder), split, kind) for split in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
+    if None in files:
+        raise DataError(
+            f"MNIST is not in the folder {str(folder)!r}: put train-images-idx3-ubyte, train-labels-idx1-ubyte, "
+            "t10k-images-idx3-ubyte and t10k-labels-idx1-ubyte there, gzipped or not, or name another with --data-dir."
+        )
+    train, train_labels, test, test_labels = (read_idx(path) for path in files if path is not None)
+    spec = DataSpec(name="mnist", shape=(1, 28, 28), low=0.0, high=255.0, levels=256, classes=10, scaling="scale")
+    return Dataset(
+        _joined(train, test),
+        _joined(train_labels, test_labels),
+        spec=spec,
+        test=np.arange(len(train), len(train) + len(test)),
+    )
+
+
+def idx_folder(folder: str | Path) -> Dataset:
+    """Any folder of IDX files named as MNIST's: train images, and t10k images and labels where there are some.
+
+    Without t10k images a fifth of the training images is the test split. Raises DataError when the training images
+    are missing, or a file is broken.
+    """
+    path = Path(folder)
+    images, labels = _find(path, "train", "images-idx3"), _find(path, "train", "labels-idx1")
+    if images is None:
+        raise DataError(f"no train-images-idx3-ubyte (gzipped or not) in the folder {str(folder)!r}: name another.")
+    x, y, test = read_idx(images), None if labels is None else read_idx(labels), None
+    test_images, test_labels = _find(path, "t10k", "images-idx3"), _find(path, "t10k", "labels-idx1")
+    if test_images is not None:
+        own = read_idx(test_images)
+        test = np.arange(len(x), len(x) + len(own))
+        x = _joined(x, own)
+        y = None if y is None or test_labels is None else _joined(y, read_idx(test_labels))
+    return from_arrays(x, y, path.resolve().name, test)
+
+
+def gaussian_subspace(rows: int = 2000, dim: int = 20, rank: int = 4, noise: float = 0.1, seed: int = 0) -> Dataset:
+    """``x = W z + noise`` with z (k,) and the noise Gaussian; ``truth["subspace"]`` is W (D, k).
+
+    The entries of W are N(0, 1/k), so a column has a variance of about 1 without the noise, and the exact density of
+    the data is N(0, W Wᵀ + noise²).
+    """
+    draw = np.random.default_rng(seed)
+    subspace = draw.standard_normal((dim, rank)) / np.sqrt(rank)
+    x = draw.standard_normal((rows, rank)) @ subspace.T
+    x += noise * draw.standard_normal(x.shape)
+    return Dataset(x, spec=_synthetic("gaussian-subspace", dim), truth={"subspace": subspace})
+
+
+def swiss_roll(rows: int = 2000, noise: float = 0.05, seed: int = 0) -> Dataset:
+    """A rolled-up sheet in three dimensions; labels are the tenths of the way along the roll.
+
+    ``truth["angle"]`` (N,) is the angle in radians, 1.5 π to 4.5 π, ``truth["height"]`` (N,) the place across.
+    """
+    draw = np.random.default_rng(seed)
+    along, height = draw.uniform(size=rows), draw.uniform(0, 21, rows)
+    angle = 1.5 * np.pi * (1 + 2 * along)
+    x = np.stack([angle * np.cos(angle), height, angle * np.sin(angle)], axis=1)
+    x += noise * draw.standard_normal(x.shape)
+    spec = DataSpec(name="swiss-roll", shape=(3,), classes=10, scaling="standardize")
+    return Dataset(x, (along * 10).astype(np.int64), spec=spec, truth={"angle": angle, "height": height})
+
+
+def sparse_dictionary(
+    rows: int = 20_000,
+    dim: int = 256,
+    features: int = 512,
+    active: float = 5.0,
+    decay: float = 0.99,
+    noise: float = 0.1,
+    seed: int = 0,
+) -> Dataset:
+    """Sparse sums of random unit features, plus Gaussian noise; ``truth["features"]`` is (F, D).
+
+    Feature i is active with probability ``active / F * decay**i``, with a strength uniform in (0, 1);
+    ``truth["frequency"]`` (F,) holds these probabilities. Values are float32.
+    """
+    draw = np.random.default_rng(seed)
+    atoms = draw.standard_normal((features, dim))
+    atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
+    frequency = active / features * decay ** np.arange(features)
+    x = np.empty((rows, dim), dtype=np.float32)
+    # the strengths of all rows at once would take more memory than the data
+    for start, part in chunks(np.broadcast_to(np.float32(0), (rows, max(dim, features)))):
+        strengths = draw.uniform(size=(len(part), features))
+        strengths *= draw.uniform(size=strengths.shape) < frequency
+        x[start : start + len(part)] = strengths @ atoms + noise * draw.standard_normal((len(part), dim))
+    truth = {"features": atoms, "frequency": frequency}
+    return Dataset(x, spec=_synthetic("sparse-dictionary", dim), truth=truth)
+
+
+def _synthetic(name: str, dim: int) -> DataSpec:
+    return DataSpec(name=name, shape=(dim,), scaling="none")
+
+
+def _find(folder: Path, split: str, kind: str) -> Path | None:
+    names = [f"{split}-{kind}-ubyte", f"{split}-{kind.replace('-', '.')}-ubyte"]
+    return next((path for name in names for end in ("", ".gz") if (path := folder / f"{name}{end}").is_file()), None)
+
+
+def _joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+    if a.shape[1:] != b.shape[1:]:
+        raise DataError(
+            f"the training and test files hold rows of shapes {a.shape[1:]} and {b.shape[1:]}: fetch them again."
+        )
+    return np.concatenate([a, b])

@@ -1,0 +1,257 @@
+"""Raw data, its splits, and how their rows are read.
+
+Shapes: N rows of the dataset, n of a split or batch, *X one datum.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from numbers import Integral, Real
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.utils.data import IterableDataset
+from torch.utils.data import Dataset as TorchDataset
+
+from aezoo.config import DataSpec
+from aezoo.errors import DataError, UsageError
+from aezoo.rows import Array, as_array, as_rows, as_tensor, check_finite
+
+Index = np.ndarray[Any, np.dtype[np.int64]]
+MOST_VALIDATION = 1000
+
+
+class Dataset:
+    """Raw rows with their spec, labels and test split; validated when made.
+
+    ``x`` is an array (a memory-mapped one stays on disk), a tensor, or a torch dataset of map style whose items are
+    data or tuples that begin with one; such a dataset is read, and checked, as it is needed. ``labels`` are N whole
+    numbers, or texts, which are numbered in sorted order and kept in ``label_names``. ``test`` holds the indices of
+    the test split; without it a fifth of the rows is drawn, the same for every seed of training. ``source`` says what
+    ``open_data`` reloads this from, ``truth`` holds the arrays that generated synthetic data. Raises DataError for
+    values, labels or indices that do not fit.
+    """
+
+    def __init__(
+        self,
+        x: Any,
+        labels: Any = None,
+        *,
+        spec: DataSpec,
+        test: Any = None,
+        source: dict[str, Any] | None = None,
+        truth: dict[str, np.ndarray[Any, Any]] | None = None,
+    ) -> None:
+        self.spec = spec
+        self.x = _checked(x, spec)
+        self.labels, self.label_names = _numbered(labels, len(self), spec)
+        self.source = dict(source or {})
+        self.truth = dict(truth or {})
+        self._test = _permutation(len(self), 0)[: len(self) // 5] if test is None else _indices(test, len(self), spec)
+
+    def __len__(self) -> int:
+        return len(self.x)
+
+    def __repr__(self) -> str:
+        return f"Dataset({self.spec.name!r}, {len(self)} rows of shape {self.spec.shape})"
+
+    def split(self, validation: float | int | None = None, seed: int = 0) -> Splits:
+        """Disjoint train, validation and test splits of all rows, decided by the sizes and ``seed`` alone.
+
+        ``validation`` is a fraction or a number of the rows outside the test split; left out, a tenth but at most
+        1,000. Raises UsageError when it is neither, or when nothing is left to train on.
+        """
+        inside = np.ones(len(self), dtype=bool)
+        inside[self._test] = False
+        rest = np.flatnonzero(inside)
+        count = _validation_size(validation, len(rest), self.spec.name)
+        order = _permutation(len(rest), seed)
+        return Splits(
+            Split(self, np.sort(rest[order[count:]])),
+            Split(self, np.sort(rest[order[:count]])),
+            Split(self, np.sort(self._test)),
+        )
+
+    def all(self) -> Split:
+        """Every row, in order."""
+        return Split(self, np.arange(len(self)))
+
+
+class Split:
+    """Some rows of a dataset, in the order of ``index`` (n,)."""
+
+    def __init__(self, dataset: Dataset, index: Index) -> None:
+        self.dataset = dataset
+        self.index = index
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    @property
+    def labels(self) -> Index | None:
+        """(n,) class numbers, or None."""
+        return None if self.dataset.labels is None else self.dataset.labels[self.index]
+
+    @property
+    def streams(self) -> bool:
+        """Whether the rows come one by one from a torch dataset, not from an array."""
+        return isinstance(self.dataset.x, TorchDataset)
+
+    def rows(self) -> Tensor:
+        """(n, *X) raw values of all rows, in memory, apart from the dataset's own."""
+        if not self.streams:
+            return _taken(self.dataset.x, self.index)
+        parts = list(self.batches(256))
+        return torch.cat(parts) if parts else torch.empty(0, *self.dataset.spec.shape)
+
+    def batches(self, size: int) -> Iterator[Tensor]:
+        """Raw batches (at most ``size``, *X) in order, one in memory at a time.
+
+        Raises DataError when an item of a torch dataset is not finite numbers of the shape *X.
+        """
+        rows = self.subset()
+        for start in range(0, len(self), size):
+            if self.streams:
+                # not a DataLoader, which would draw from the global generator and so disturb a resumed run
+                yield torch.stack([rows[i] for i in range(start, min(start + size, len(self)))])
+            else:
+                yield _taken(self.dataset.x, self.index[start : start + size])
+
+    def subset(self) -> TorchDataset[Tensor]:
+        """The rows as a torch dataset of raw data (*X), without labels."""
+        return _Rows(self.dataset.x, self.index, self.dataset.spec)
+
+
+class Splits(NamedTuple):
+    """What is learned from, what decides when to stop, and what the result is measured on."""
+
+    train: Split
+    validation: Split
+    test: Split
+
+
+class _Rows(TorchDataset[Tensor]):
+    """Rows ``index`` of ``x`` as items; those of a torch dataset are checked one by one."""
+
+    def __init__(self, x: Any, index: Index, spec: DataSpec) -> None:
+        self.x, self.index, self.spec = x, index, spec
+
+    def __len__(self) -> int:
+        return len(self.index)
+
+    def __getitem__(self, i: int) -> Tensor:
+        row = int(self.index[i])
+        if not isinstance(self.x, TorchDataset):
+            return _taken(self.x, np.array([row]))[0]
+        what = f"{self.spec.name}, item {row}"
+        rows, _ = as_rows(_datum(self.x[row], what)[None], self.spec.shape, what, BUILT)
+        check_finite(rows, self.spec.name, first=row)
+        return as_tensor(rows)[0]
+
+
+BUILT = "its spec is of data of shape"
+
+
+def first_item(x: TorchDataset[Any], name: str) -> Array:
+    """The first datum of a torch dataset; raises DataError when the dataset is none that can be split."""
+    _sized(x, name)
+    return _datum(x[0], f"{name}, item 0")
+
+
+def _datum(item: Any, what: str) -> Array:
+    if isinstance(item, (tuple, list)) and not (item and isinstance(item[0], (int, float))):
+        item = item[0] if item else None
+    array = as_array(item, what)
+    return array.detach() if isinstance(array, Tensor) else array
+
+
+def _taken(x: Array, index: Index) -> Tensor:
+    return x[torch.from_numpy(index).to(x.device)] if isinstance(x, Tensor) else as_tensor(x[index])
+
+
+def _checked(x: Any, spec: DataSpec) -> Any:
+    if isinstance(x, TorchDataset):
+        _sized(x, spec.name)
+        return x
+    rows, _ = as_rows(x, spec.shape, spec.name, BUILT)
+    check_finite(rows, spec.name)
+    return rows.detach() if isinstance(rows, Tensor) else rows
+
+
+def _sized(x: TorchDataset[Any], name: str) -> None:
+    if isinstance(x, IterableDataset) or not hasattr(x, "__len__"):
+        raise DataError(
+            f"{name}: a torch {type(x).__name__} without a length cannot be split: give a dataset of map style, with "
+            "__len__ and __getitem__, or an array."
+        )
+    if len(x) == 0:
+        raise DataError(f"{name} has no rows: give it at least one.")
+
+
+def _numbered(labels: Any, rows: int, spec: DataSpec) -> tuple[Index | None, tuple[str, ...] | None]:
+    """The labels as class numbers (N,), and the names of the classes where they were texts."""
+    if labels is None:
+        return None, None
+    if isinstance(labels, Tensor):
+        labels = labels.detach().cpu().numpy()
+    what = f"the labels of {spec.name}"
+    try:
+        values = np.asarray(labels)
+    except ValueError:
+        raise DataError(f"{what} are ragged: give one for each row.") from None
+    if values.shape not in ((rows,), (rows, 1)):
+        raise DataError(f"{what} have shape {values.shape}: give one for each of the {rows} rows.")
+    values = values.reshape(rows)
+    names = None
+    if values.dtype.kind in "UO" and all(isinstance(value, str) for value in values):
+        found, values = np.unique(values.astype(str), return_inverse=True)
+        names = tuple(str(name) for name in found)
+    if values.dtype.kind not in "buif" or (values.dtype.kind == "f" and not _whole(values)):
+        raise DataError(f"{what} are not all whole numbers or all texts: number the classes from 0.")
+    numbers = values.astype(np.int64)
+    if spec.classes is not None and not 0 <= numbers.min() <= numbers.max() < spec.classes:
+        raise DataError(
+            f"{what} run from {numbers.min()} to {numbers.max()}: for {spec.classes} classes they are 0 to "
+            f"{spec.classes - 1}."
+        )
+    return numbers, names
+
+
+def _whole(values: np.ndarray[Any, Any]) -> bool:
+    return bool((np.isfinite(values) & (np.abs(values) < 2**53)).all() and (values == np.floor(values)).all())
+
+
+def _indices(test: Any, rows: int, spec: DataSpec) -> Index:
+    index = np.asarray(test.cpu() if isinstance(test, Tensor) else test)
+    index = index.astype(np.int64) if index.size == 0 else index
+    if index.ndim != 1 or index.dtype.kind not in "iu":
+        raise DataError(
+            f"the test split of {spec.name} must be a list of row numbers, got {index.dtype} {index.shape}."
+        )
+    if index.size and not (0 <= index.min() and index.max() < rows and len(np.unique(index)) == len(index)):
+        raise DataError(f"the test split of {spec.name} must name different rows from 0 to {rows - 1}.")
+    return index.astype(np.int64)
+
+
+def _permutation(rows: int, seed: int) -> Index:
+    # the legacy generator's stream is frozen, so a later NumPy finds the same test rows and none leaks into training
+    return np.random.RandomState(seed % 2**32).permutation(rows).astype(np.int64)
+
+
+def _validation_size(wanted: float | int | None, rows: int, name: str) -> int:
+    if wanted is None:
+        count = min(rows // 10, MOST_VALIDATION)
+    elif isinstance(wanted, Integral) and not isinstance(wanted, bool) and wanted >= 0:
+        count = int(wanted)
+    elif isinstance(wanted, Real) and not isinstance(wanted, Integral) and 0 <= wanted < 1:
+        count = max(1, round(float(wanted) * rows)) if wanted > 0 else 0
+    else:
+        raise UsageError(f"validation {wanted!r} is neither a fraction below 1 nor a number of rows: try 0.1 or 500.")
+    if count >= rows:
+        raise UsageError(
+            f"{name} has {rows} rows beside its test split, of which {count} for validation leave none to train on: "
+            f"it needs {count + 1} at least, or a smaller validation split."
+        )
+    return count

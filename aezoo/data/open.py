@@ -1,0 +1,151 @@
+"""One door for all data: a name, a file, a folder, an array, a tensor or a torch dataset."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aezoo import registry
+from aezoo.config import Config, split_choice
+from aezoo.data import builtin, files
+from aezoo.data import options as choices
+from aezoo.data.dataset import Dataset
+from aezoo.data.infer import from_arrays
+from aezoo.errors import DataError, UsageError
+
+Reader = tuple[type[Config], Callable[..., Dataset]]
+READERS: dict[str, Reader] = {
+    ".npy": (choices.NpyOptions, files.npy),
+    ".npz": (choices.NpzOptions, files.npz),
+    ".csv": (choices.CsvOptions, files.csv),
+    ".tsv": (choices.CsvOptions, files.csv),
+}
+IDX: Reader = (choices.IdxFileOptions, files.idx)
+IDX_ENDS = ("ubyte", ".idx", "ubyte.gz", ".idx.gz")
+
+
+def open_data(
+    data: Any, *, labels: Any = None, data_dir: str | os.PathLike[str] | None = None, **options: Any
+) -> Dataset:
+    """The dataset that ``data`` is or names.
+
+    ``data`` is a registered name or a path to a .npy, .npz, .csv, .tsv or IDX file or a folder of IDX files, either
+    with options in the text ("swiss-roll,noise=0.1", "flowers.csv,label=species") or as keywords; or it is an array,
+    a tensor, nested lists, a torch dataset, or a Dataset already. ``labels`` are those of an array or of a file that
+    has none (for an IDX file also the path of theirs). ``data_dir`` is the folder of a named dataset that reads one.
+    Raises UnknownNameError, UsageError for options that do not fit, DataError for data that is missing or malformed.
+    """
+    if isinstance(data, os.PathLike) or (
+        isinstance(data, str) and Path(data).exists() and data not in registry.datasets
+    ):
+        name, given = os.fspath(data), dict(options)
+    elif isinstance(data, str):
+        name, given = _parsed(data, options)
+    else:
+        return _in_memory(data, labels, data_dir, options)
+    named = name in registry.datasets
+    if not named and _looks_like_path(name):
+        if data_dir is not None:
+            raise UsageError(f"{name!r} is a path already: leave --data-dir out.")
+        return _from_path(Path(name), labels, given)
+    if labels is not None:
+        raise UsageError(f"the dataset {name!r} brings its own labels: leave labels out.")
+    return _from_name(name, given, data_dir)
+
+
+def _parsed(text: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Name and options of "name,option=value", or of "name=value" for the dataset's first option."""
+    try:
+        chosen = split_choice(text, "value")
+    except ValueError:
+        raise UsageError(f"data {text!r} is malformed: write NAME, or NAME,OPTION=VALUE.") from None
+    name, given = chosen["name"], chosen["options"]
+    if "value" in chosen:
+        keys = registry.datasets[name].options.keys()
+        if not keys:
+            raise UsageError(f"the dataset {name!r} has no options: write {name} alone.")
+        given = {keys[0]: chosen["value"], **given}
+    twice = sorted(given.keys() & options.keys())
+    if twice:
+        raise UsageError(f"option {twice[0]!r} of {name!r} is given twice: give it once.")
+    return name, {**given, **options}
+
+
+def _from_name(name: str, given: dict[str, Any], data_dir: str | os.PathLike[str] | None) -> Dataset:
+    entry = registry.datasets[name]
+    if data_dir is not None:
+        if "folder" not in entry.options.keys():  # noqa: SIM118
+            raise UsageError(f"the dataset {name!r} reads no folder: leave --data-dir out.")
+        if "folder" in given:
+            raise UsageError(f"the folder of {name!r} is given twice: give the option folder or --data-dir.")
+        given = {**given, "folder": os.fspath(data_dir)}
+    parsed = entry.options.parse(given, owner=name)
+    chosen = {key: getattr(parsed, key) for key in parsed.keys()}  # noqa: SIM118
+    try:
+        dataset = entry.resolve()(**chosen)
+    except MemoryError:
+        raise DataError(f"the dataset {name!r} does not fit in memory with these options: ask for less.") from None
+    if not isinstance(dataset, Dataset):
+        raise DataError(
+            f"the dataset {name!r} of plugin {entry.plugin!r} returned {type(dataset).__name__}: "
+            "it must return an aezoo.data.Dataset."
+        )
+    dataset.source = {"name": name, "options": parsed.model_dump(mode="json")}
+    return dataset
+
+
+def _from_path(path: Path, labels: Any, given: dict[str, Any]) -> Dataset:
+    if not path.exists():
+        raise DataError(f"no file {str(path)!r}: check the path.")
+    lower = path.name.lower()
+    is_idx = lower.endswith(IDX_ENDS)
+    reader = IDX if is_idx else READERS.get(path.suffix.lower())
+    key = "path"
+    if path.is_dir():
+        key, reader = "folder", (choices.IdxOptions, builtin.idx_folder)
+    if reader is None:
+        raise DataError(
+            f"{str(path)!r} is of no known kind: give .npy, .npz, .csv, .tsv or IDX (...-ubyte, .idx) files."
+        )
+    if is_idx and isinstance(labels, (str, os.PathLike)):
+        given, labels = {**given, "labels": os.fspath(labels)}, None
+    kind, read = reader
+    parsed = kind.parse({**given, key: str(path)}, owner=str(path))
+    chosen = {name: getattr(parsed, name) for name in parsed.keys()}  # noqa: SIM118
+    dataset = read(**chosen)
+    if labels is not None:
+        if dataset.labels is not None:
+            raise UsageError(f"{path} has labels of its own: leave labels out.")
+        dataset = from_arrays(dataset.x, labels, dataset.spec.name)
+    del chosen[key]
+    dataset.source = {
+        "name": str(path),
+        "options": {name: value for name, value in chosen.items() if value is not None},
+    }
+    return dataset
+
+
+def _in_memory(data: Any, labels: Any, data_dir: Any, options: dict[str, Any]) -> Dataset:
+    if data_dir is not None or options:
+        extra = "--data-dir" if data_dir is not None else f"option {next(iter(options))!r}"
+        raise UsageError(f"{extra} is for data given by name or path, not for {type(data).__name__}: leave it out.")
+    if isinstance(data, Dataset):
+        if labels is not None:
+            raise UsageError("a Dataset brings its own labels: leave labels out.")
+        return data
+    if data is None or isinstance(data, (bytes, dict, set, type)):
+        raise UsageError(
+            f"data {type(data).__name__} cannot be opened: give a name, a path, an array, a tensor or a torch dataset."
+        )
+    if isinstance(data, torch.utils.data.DataLoader):
+        raise UsageError("data is a DataLoader: give the torch dataset that it reads; aezoo makes batches itself.")
+    return from_arrays(data, labels)
+
+
+def _looks_like_path(name: str) -> bool:
+    lower = name.lower()
+    return "/" in name or os.sep in name or lower.endswith((*READERS, *IDX_ENDS)) or Path(name).exists()

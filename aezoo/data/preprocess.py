@@ -1,0 +1,163 @@
+"""The scaling of raw data to what the network sees, and back.
+
+Shapes: n rows, C channels, D values of one datum, *X one datum: (D,) for a table, (C, H, W) for an image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal, Self, cast
+
+import torch
+from torch import Tensor, nn
+
+from aezoo.config import DataSpec
+from aezoo.errors import CompositionError, DataError, UsageError
+
+Kind = Literal["none", "scale", "standardize", "minmax"]
+KINDS: tuple[Kind, ...] = ("none", "scale", "standardize", "minmax")
+
+
+class Preprocess(nn.Module):
+    """An affine map of every value, ``(x - shift) * scale``, whose float64 buffers are saved with the weights.
+
+    The buffers have their final shape from construction: (D,) for a fitted map of a table, (C, 1, 1) for one of
+    images, () for a map that is not fitted. They stay float64 when the model is cast to another dtype.
+    """
+
+    shift: Tensor
+    scale: Tensor
+
+    def __init__(self, kind: Kind, spec: DataSpec, clip: bool = False) -> None:
+        super().__init__()
+        self.kind = kind
+        self.clip = clip
+        self._size = spec.size
+        low, high = _range(spec) if kind == "scale" else (0.0, 1.0)
+        shape: tuple[int, ...] = ()
+        if kind in ("standardize", "minmax"):
+            shape = spec.shape if len(spec.shape) == 1 else (spec.shape[0], *(1 for _ in spec.shape[1:]))
+        self.register_buffer("shift", torch.full(shape, low, dtype=torch.float64))
+        self.register_buffer("scale", torch.full(shape, 1.0 / (high - low), dtype=torch.float64))
+
+    def forward(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
+        """Scaled data of the shape of ``x`` (..., *X), computed in float64, returned as ``dtype`` (torch's default)."""
+        out = x if self.kind == "none" else (x.to(torch.float64) - self.shift) * self.scale
+        out = out.to(dtype or torch.get_default_dtype())
+        return out.clamp(0.0, 1.0) if self.clip else out
+
+    def inverse(self, x: Tensor) -> Tensor:
+        """Raw values of scaled ``x`` (..., *X), computed in float64, returned in the dtype of ``x``."""
+        return x if self.kind == "none" else (x.to(torch.float64) / self.scale + self.shift).to(x.dtype)
+
+    def log_det(self) -> Tensor:
+        """() float64, nats: ``log p_raw(x) = log p_scaled(forward(x)) + log_det()``, wherever nothing is clipped."""
+        return self.scale.log().sum() * (self._size / self.scale.numel())
+
+    @torch.no_grad()
+    def fit(self, batches: Iterable[Tensor]) -> None:
+        """Fits the buffers in one pass over raw batches (n, *X), merging moments as Chan, Golub and LeVeque do.
+
+        The standard deviation is the population's. A column that never changes keeps the scale 1. Raises DataError
+        when there are no rows, or when a column's range is beyond what float64 can divide by. Does nothing, and
+        reads nothing, when the kind has nothing to fit.
+        """
+        if self.kind in ("none", "scale"):
+            return
+        count, mean, squares = 0, torch.zeros_like(self.shift), torch.zeros_like(self.shift)
+        low, high = torch.full_like(mean, torch.inf), torch.full_like(mean, -torch.inf)
+        axes = (0, *range(2, mean.dim() + 1))
+        for batch in batches:
+            rows = batch.to(self.shift)
+            n = rows.numel() // mean.numel()
+            if n == 0:
+                continue
+            low = torch.minimum(low, rows.amin(axes, keepdim=True)[0])
+            high = torch.maximum(high, rows.amax(axes, keepdim=True)[0])
+            variance, center = (m[0] for m in torch.var_mean(rows, axes, correction=0, keepdim=True))
+            delta, total = center - mean, count + n
+            mean = mean + delta * (n / total)
+            squares = squares + variance * n + delta.square() * (count * n / total)
+            count = total
+        if count == 0:
+            raise DataError("there are no rows to fit the preprocessing on: give at least one.")
+        # a column of one value may still show a spread of rounding errors, which must not be blown up to 1
+        constant = high - low <= 8 * torch.finfo(torch.float64).eps * torch.maximum(low.abs(), high.abs())
+        spread = (squares / count).sqrt() if self.kind == "standardize" else high - low
+        scale = torch.where(constant, 1.0, 1.0 / spread)
+        self._store(mean if self.kind == "standardize" else low, scale)
+
+    def _store(self, shift: Tensor, scale: Tensor) -> None:
+        fits = torch.isfinite(shift) & torch.isfinite(scale) & (scale > 0)
+        if not bool(fits.all()):
+            column = int(torch.argmin(fits.flatten().to(torch.uint8)))
+            raise DataError(
+                f"column (or channel) {column}, counted from 0, spans a range that float64 cannot divide by: "
+                "rescale it or leave it out."
+            )
+        self.shift.copy_(shift)
+        self.scale.copy_(scale)
+
+    def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
+        before = {"shift": self.shift, "scale": self.scale}
+        super()._apply(fn, recurse)
+        for name, value in before.items():
+            now = getattr(self, name)
+            if now.dtype != torch.float64:
+                setattr(self, name, value.to(now.device))
+        return self
+
+    def extra_repr(self) -> str:
+        """What ``print(model)`` shows."""
+        return f"{self.kind!r}, clip={self.clip}"
+
+
+def make_preprocess(kind: str, spec: DataSpec, clip: bool = False) -> Preprocess:
+    """The scaling ``kind`` ("auto", "none", "scale", "standardize" or "minmax") of data of ``spec``, not yet fitted.
+
+    "scale" maps the known range low..high to [0, 1]; "standardize" gives mean 0 and standard deviation 1, "minmax"
+    the range [0, 1], per column of a table and per channel of images; "auto" is what the data's spec asks for.
+    ``clip`` clamps scaled values to [0, 1], for likelihoods with that support: "minmax" knows the range of the
+    training rows alone, and later rows may exceed it. Raises UsageError for an unknown kind, and for "scale" where
+    the range is unknown; CompositionError for ``clip`` where scaled data has no such range.
+    """
+    scaled = scaled_spec(kind, spec)
+    if clip and (scaled.low is None or scaled.high is None or scaled.low < 0 or scaled.high > 1):
+        raise CompositionError(
+            f"preprocess {kind!r} does not bring {spec.name!r} into [0, 1], where its values are wanted: "
+            "use --preprocess minmax, or scale where the range is known."
+        )
+    return Preprocess(_resolve(kind, spec), spec, clip)
+
+
+def scaled_spec(kind: str, spec: DataSpec) -> DataSpec:
+    """The spec of the data that the network sees after ``make_preprocess(kind, spec)``; raises UsageError as that."""
+    resolved = _resolve(kind, spec)
+    if resolved == "none":
+        return spec
+    if resolved == "scale":
+        _range(spec)
+    unit = resolved != "standardize"
+    update = {
+        "low": 0.0 if unit else None,
+        "high": 1.0 if unit else None,
+        "levels": spec.levels if resolved == "scale" else None,
+        "scaling": "none",
+    }
+    return spec.model_copy(update=update)
+
+
+def _resolve(kind: str, spec: DataSpec) -> Kind:
+    chosen = spec.scaling if kind == "auto" else kind
+    if chosen not in KINDS:
+        raise UsageError(f"no preprocessing {kind!r}: choose auto, {', '.join(KINDS)}.")
+    return cast(Kind, chosen)
+
+
+def _range(spec: DataSpec) -> tuple[float, float]:
+    if spec.low is None or spec.high is None:
+        raise UsageError(
+            f"preprocess 'scale' needs the range of the values, which {spec.name!r} does not state: "
+            "use --preprocess minmax or standardize."
+        )
+    return spec.low, spec.high

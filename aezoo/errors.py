@@ -1,0 +1,63 @@
+"""Every error that a user can meet.
+
+Each carries one line: the thing, the reason, and the remedy. The command line prints that line and exits with
+``exit_status``: 2 for a usage mistake, 1 for anything else.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
+
+
+class ZooError(Exception):
+    """Base of all of aezoo's own errors; ``str(error)`` is one line."""
+
+    exit_status = 1
+
+    def __str__(self) -> str:
+        return " ".join(str(self.args[0] if self.args else "").split())
+
+
+class UsageError(ZooError, ValueError):
+    """An option, name or argument that cannot be used as given."""
+
+    exit_status = 2
+
+
+class UnknownNameError(UsageError, KeyError):
+    """A model, part, dataset or option that is not registered."""
+
+
+class CompositionError(UsageError):
+    """Parts that do not fit together; raised when the model is built."""
+
+
+class CapabilityError(UsageError):
+    """Something asked of a model that its parts cannot give, such as samples from a model without a prior."""
+
+
+class DataError(ZooError, ValueError):
+    """Data that is missing, malformed, or does not fit the model."""
+
+
+class CheckpointError(ZooError):
+    """A checkpoint that is missing, broken, foreign, or needs something not installed."""
+
+
+class PluginError(ZooError):
+    """A plugin that failed to import, clashes with another, or breaks its interface."""
+
+
+class OutputError(ZooError):
+    """A file or folder that cannot be written."""
+
+
+class DivergenceError(ZooError):
+    """Training whose loss stopped being finite."""
+
+
+def near_misses(name: str, known: Iterable[str]) -> str:
+    """``"; did you mean 'topk'?"`` for the closest known names, or an empty string when none is close."""
+    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    return f"; did you mean {' or '.join(repr(match) for match in close)}?" if close else ""

@@ -1,0 +1,67 @@
+"""What a model is made of: one interface a file."""
+
+from aezoo.parts.build import build_part, part_options, resolved
+from aezoo.parts.corruption import Corruption
+from aezoo.parts.decoder import Decoder
+from aezoo.parts.distributions import Levels, Normal
+from aezoo.parts.distributions import Laplace as LaplaceDistribution
+from aezoo.parts.encoder import Encoder, GaussianEncoder, PointEncoder
+from aezoo.parts.likelihood import (
+    Bernoulli,
+    Categorical,
+    ContinuousBernoulli,
+    Gaussian,
+    Laplace,
+    Likelihood,
+    Outputs,
+)
+from aezoo.parts.networks import conv, mlp
+from aezoo.parts.posterior import Point, Posterior, divergence, has_density
+from aezoo.parts.prior import LaplacePrior, MixtureOfGaussians, Prior, StandardNormal
+from aezoo.parts.regularizer import (
+    AFTER_STEP_VOCABULARY,
+    KL,
+    VOCABULARY,
+    Asking,
+    Regularizer,
+    Reset,
+    Weighted,
+)
+
+__all__ = [
+    "AFTER_STEP_VOCABULARY",
+    "KL",
+    "VOCABULARY",
+    "Asking",
+    "Bernoulli",
+    "Categorical",
+    "ContinuousBernoulli",
+    "Corruption",
+    "Decoder",
+    "Encoder",
+    "Gaussian",
+    "GaussianEncoder",
+    "Laplace",
+    "LaplaceDistribution",
+    "LaplacePrior",
+    "Levels",
+    "Likelihood",
+    "MixtureOfGaussians",
+    "Normal",
+    "Outputs",
+    "Point",
+    "PointEncoder",
+    "Posterior",
+    "Prior",
+    "Regularizer",
+    "Reset",
+    "StandardNormal",
+    "Weighted",
+    "build_part",
+    "conv",
+    "divergence",
+    "has_density",
+    "mlp",
+    "part_options",
+    "resolved",
+]

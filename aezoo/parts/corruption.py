@@ -1,0 +1,42 @@
+"""C(x̃ | x): what the encoder gets to see in training. The target stays the clean x."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+
+import torch
+from torch import Tensor, nn
+
+
+class Corruption(nn.Module, ABC):
+    """``forward(x: (B, *X)) → x̃ (B, *X)`` of the preprocessed data.
+
+    Args:
+        seed: a random stream of its own; None draws from the run's stream, which ``--seed`` sets.
+    """
+
+    noise_variance: float | None = None
+    """σ² where the corruption adds Gaussian noise, which makes the reconstruction an estimate of the score."""
+
+    def __init__(self, seed: int | None = None) -> None:
+        super().__init__()
+        self.seed = seed
+        self._generator: torch.Generator | None = None
+
+    @abstractmethod
+    def forward(self, x: Tensor) -> Tensor:
+        """A corrupted copy of ``x``; ``x`` itself is left as it is."""
+
+    def generator(self, device: torch.device) -> torch.Generator | None:
+        """The corruption's own random stream on ``device``, or None for the run's."""
+        if self.seed is not None and (self._generator is None or self._generator.device != device):
+            self._generator = torch.Generator(device).manual_seed(self.seed)
+        return self._generator
+
+    def uniform(self, x: Tensor) -> Tensor:
+        """Uniform numbers in [0, 1) of the shape of ``x``, from the corruption's stream."""
+        return torch.rand(x.shape, dtype=x.dtype, device=x.device, generator=self.generator(x.device))
+
+    def normal(self, x: Tensor) -> Tensor:
+        """Standard normal numbers of the shape of ``x``, from the corruption's stream."""
+        return torch.randn(x.shape, dtype=x.dtype, device=x.device, generator=self.generator(x.device))

@@ -1,0 +1,169 @@
+"""p(x | z) as a family: the likelihood is the reconstruction loss.
+
+A likelihood says how many values of the decoder's network it needs for one datum and turns them into a distribution
+with event *X. All are in the units of the preprocessed data.
+"""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from typing import Literal, NamedTuple
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.distributions import ContinuousBernoulli as TorchContinuousBernoulli
+from torch.distributions import Distribution, Independent
+
+from aezoo.config import DataSpec
+from aezoo.errors import CompositionError
+from aezoo.parts.distributions import Bernoulli as BernoulliDistribution
+from aezoo.parts.distributions import Laplace as LaplaceDistribution
+from aezoo.parts.distributions import Levels, LocationScale, Normal
+
+ScaleForm = Literal["unit", "shared", "per-dimension", "per-example"]
+
+
+class Outputs(NamedTuple):
+    """What a likelihood needs of the decoder's network for a datum of ``shape``.
+
+    First ``channels`` values for each of the D values of the datum, laid out (channels, *shape), then ``scalars``
+    values for the datum as a whole.
+    """
+
+    shape: tuple[int, ...]
+    channels: int = 1
+    scalars: int = 0
+
+    @property
+    def size(self) -> int:
+        """The number of values in all."""
+        return self.channels * math.prod(self.shape) + self.scalars
+
+
+class Likelihood(nn.Module, ABC):
+    """``forward(output: (K, B, outputs.size)) → Distribution`` with batch (K, B) and event *X."""
+
+    unit_interval = False
+    """Whether the data must lie in [0, 1]."""
+    capabilities: tuple[str, ...] = ()
+    """``density`` (continuous data) or ``mass`` (discrete data), where ``log_prob`` is one."""
+
+    def __init__(self, spec: DataSpec, *, channels: int = 1, scalars: int = 0) -> None:
+        super().__init__()
+        self.shape = spec.shape
+        self.outputs = Outputs(spec.shape, channels, scalars)
+        if self.unit_interval and not (
+            spec.low is not None and spec.high is not None and spec.low >= 0 and spec.high <= 1
+        ):
+            reach = "not bounded" if spec.low is None else f"between {spec.low:g} and {spec.high:g}"
+            raise CompositionError(
+                f"{type(self).__name__} needs data in [0, 1], and this data is {reach}: use --preprocess minmax, "
+                "or --likelihood gaussian."
+            )
+
+    @abstractmethod
+    def forward(self, output: Tensor) -> Distribution:
+        """The distribution of the data."""
+
+    def _shaped(self, values: Tensor) -> Tensor:
+        return values.unflatten(-1, self.shape)
+
+
+class _ScaledLikelihood(Likelihood):
+    """Location from the decoder; scale 1, learned once, learned for each value, or given by the code."""
+
+    capabilities = ("density",)
+
+    def __init__(self, spec: DataSpec, scale: ScaleForm = "unit", min_log_scale: float = -6.0) -> None:
+        super().__init__(spec, scalars=1 if scale == "per-example" else 0)
+        self.form = scale
+        self.min_log_scale = min_log_scale
+        if scale in ("shared", "per-dimension"):
+            self.log_scale = nn.Parameter(torch.zeros(spec.shape if scale == "per-dimension" else ()))
+
+    def location_and_log_scale(self, output: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The location (K, B, *X), and the log-scale bounded below: None, (), (*X) or (K, B, 1…)."""
+        if self.form == "unit":
+            return self._shaped(output), None
+        if self.form == "per-example":
+            raw = output[..., -1].view(*output.shape[:-1], *(1,) * len(self.shape))
+            return self._shaped(output[..., :-1]), self._bounded(raw)
+        return self._shaped(output), self._bounded(self.log_scale.to(output.dtype))
+
+    def _bounded(self, raw: Tensor) -> Tensor:
+        # a scale that can reach zero earns an unbounded density on any value that the decoder gets exactly right
+        return self.min_log_scale + F.softplus(raw - self.min_log_scale)
+
+
+class Gaussian(_ScaledLikelihood):
+    """Gaussian around the decoder's output.
+
+    ``scale``: ``unit`` (σ = 1: half the squared error and a constant), ``shared`` (one learned σ, "σ-VAE"),
+    ``per-dimension`` (a learned σ for each value of the datum) or ``per-example`` (one σ for all pixels, given by the
+    code). log σ is kept above ``min_log_scale``, softly. Rybkin et al. 2021, arXiv:2006.13202.
+    """
+
+    def forward(self, output: Tensor) -> LocationScale:
+        """Normal with event *X."""
+        loc, log_scale = self.location_and_log_scale(output)
+        return Normal(loc, log_scale, len(self.shape))
+
+
+class Laplace(_ScaledLikelihood):
+    """Laplace around the decoder's output: the mean absolute error where the scale is 1. ``scale`` as for Gaussian."""
+
+    def forward(self, output: Tensor) -> LocationScale:
+        """Laplace with event *X."""
+        loc, log_scale = self.location_and_log_scale(output)
+        return LaplaceDistribution(loc, log_scale, len(self.shape))
+
+
+class Bernoulli(Likelihood):
+    """Bernoulli by logits; grey levels in (0, 1) are scored by the cross-entropy, which then is no density."""
+
+    unit_interval = True
+
+    def __init__(self, spec: DataSpec) -> None:
+        super().__init__(spec)
+        self.capabilities = ("mass",) if spec.levels == 2 else ()
+
+    def forward(self, output: Tensor) -> BernoulliDistribution:
+        """Bernoulli with event *X."""
+        return BernoulliDistribution(self._shaped(output), len(self.shape))
+
+
+class ContinuousBernoulli(Likelihood):
+    """The Bernoulli's form normalised to a density on [0, 1]. Loaiza-Ganem & Cunningham 2019, arXiv:1907.06845."""
+
+    unit_interval = True
+    capabilities = ("density",)
+
+    def forward(self, output: Tensor) -> Distribution:
+        """Continuous Bernoulli with event *X."""
+        return Independent(
+            TorchContinuousBernoulli(logits=self._shaped(output), validate_args=False),
+            len(self.shape),
+            validate_args=False,
+        )
+
+
+class Categorical(Likelihood):
+    """Softmax over the discrete levels of each value, such as the 256 grey levels of a pixel."""
+
+    capabilities = ("mass",)
+
+    def __init__(self, spec: DataSpec) -> None:
+        if spec.levels is None or spec.low is None or spec.high is None:
+            raise CompositionError(
+                "Categorical needs discrete data whose levels and range are known (unsigned 8-bit images, or zeros "
+                "and ones) and a preprocessing that keeps them (scale or none): use --likelihood gaussian."
+            )
+        super().__init__(spec, channels=spec.levels)
+        self.low, self.high = spec.low, spec.high
+
+    def forward(self, output: Tensor) -> Levels:
+        """Levels with event *X."""
+        logits = output.unflatten(-1, (self.outputs.channels, *self.shape))
+        return Levels(logits, len(self.shape), self.low, self.high)

@@ -1,0 +1,142 @@
+"""Networks: plain modules for encoder and decoder, made in pairs so that one mirrors the other.
+
+A network function returns ``(encoder_network, decoder_network)``: from (B, *X) to (B, code_outputs), and from
+(N, Z) to N rows of ``data_outputs.size`` values. A user's own modules need none of this.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from itertools import pairwise
+from typing import Literal
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from aezoo.config import DataSpec
+from aezoo.errors import CompositionError
+from aezoo.parts.likelihood import Outputs
+
+Norm = Literal["none", "batch", "layer"]
+
+
+class TiedLinear(nn.Module):
+    """The transpose of another linear layer's weight, with a bias of its own."""
+
+    def __init__(self, source: nn.Linear) -> None:
+        super().__init__()
+        # in a list, so that torch sees no second owner of the weight, which a checkpoint could not hold
+        self._source = [source]
+        self.bias = nn.Parameter(torch.zeros(source.in_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, out_features of the source) → (N, its in_features)."""
+        return F.linear(x, self._source[0].weight.t(), self.bias)
+
+
+def mlp(
+    spec: DataSpec,
+    code_shape: tuple[int, ...],
+    code_outputs: int,
+    data_outputs: Outputs,
+    hidden: Sequence[int],
+    activation: Callable[[], nn.Module],
+    tied: bool = False,
+    dropout: float = 0.0,
+    norm: Norm = "none",
+) -> tuple[nn.Module, nn.Module]:
+    """Fully connected layers of any depth; the decoder mirrors the encoder, with its weights transposed if ``tied``."""
+    code = math.prod(code_shape)
+    up = [nn.Linear(a, b) for a, b in pairwise((spec.size, *hidden, code_outputs))]
+    if tied:
+        _refuse_tied(code, code_outputs, spec, data_outputs)
+        down: list[nn.Module] = [TiedLinear(layer) for layer in reversed(up)]
+    else:
+        down = [nn.Linear(a, b) for a, b in pairwise((code, *reversed(hidden), data_outputs.size))]
+    normalise = {"none": None, "batch": nn.BatchNorm1d, "layer": nn.LayerNorm}[norm]
+
+    def stack(layers: Sequence[nn.Module], widths: Sequence[int]) -> list[nn.Module]:
+        modules: list[nn.Module] = []
+        for layer, width in zip(layers, widths, strict=False):
+            modules += [layer, *([normalise(width)] if normalise else []), activation()]
+            modules += [nn.Dropout(dropout)] if dropout else []
+        return [*modules, layers[-1]]
+
+    return nn.Sequential(nn.Flatten(), *stack(up, hidden)), nn.Sequential(*stack(down, tuple(reversed(hidden))))
+
+
+def _refuse_tied(code: int, code_outputs: int, spec: DataSpec, outputs: Outputs) -> None:
+    if code_outputs != code:
+        raise CompositionError(
+            f"tied weights need an encoder that gives the code alone, and this one gives {code_outputs} values for "
+            f"{code}: use network mlp without tied."
+        )
+    if outputs.size != spec.size:
+        raise CompositionError(
+            f"tied weights give the decoder {spec.size} outputs, and the likelihood needs {outputs.size}: use network "
+            "mlp without tied, or a likelihood with one value for each value of the data."
+        )
+
+
+def conv(
+    spec: DataSpec,
+    code_shape: tuple[int, ...],
+    code_outputs: int,
+    data_outputs: Outputs,
+    hidden: Sequence[int],
+    activation: Callable[[], nn.Module],
+    kernel: Literal[3, 5, 7] = 3,
+    dropout: float = 0.0,
+    norm: Literal["none", "batch"] = "none",
+) -> tuple[nn.Module, nn.Module]:
+    """Strided convolutions that halve the image once a layer, rounding up, and their mirror; ``hidden`` are channels."""
+    if not spec.is_image:
+        raise CompositionError(
+            f"network conv needs images (channels, height, width), and the data has shape {spec.shape}: "
+            "use network mlp."
+        )
+    if not hidden:
+        raise CompositionError("network conv needs at least one layer of channels: give hidden, such as 32,64.")
+    channels, height, width = spec.shape
+    sizes = [(height, width)]
+    for _ in hidden:
+        sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
+    bottom = (hidden[-1], *sizes[-1])
+    features = math.prod(bottom)
+
+    def after(count: int) -> list[nn.Module]:
+        modules: list[nn.Module] = [nn.BatchNorm2d(count)] if norm == "batch" else []
+        modules.append(activation())
+        return [*modules, nn.Dropout(dropout)] if dropout else modules
+
+    up: list[nn.Module] = []
+    for a, b in pairwise((channels, *hidden)):
+        up += [nn.Conv2d(a, b, kernel, stride=2, padding=kernel // 2), *after(b)]
+    up += [nn.Flatten(), nn.Linear(features, code_outputs)]
+
+    down: list[nn.Module] = [nn.Linear(math.prod(code_shape), features), nn.Unflatten(1, bottom)]
+    targets = list(reversed(sizes[:-1]))
+    maps = data_outputs.channels * channels + data_outputs.scalars
+    widths = (*reversed(hidden), maps)
+    for index, (a, b) in enumerate(pairwise(widths)):
+        # a transposed convolution alone gives 2n − 1 rows; an even image needs one more
+        extra = tuple(1 - size % 2 for size in targets[index])
+        down += after(a)
+        down.append(nn.ConvTranspose2d(a, b, kernel, 2, kernel // 2, output_padding=extra))
+    return nn.Sequential(*up), nn.Sequential(*down, _PooledScalars(data_outputs))
+
+
+class _PooledScalars(nn.Module):
+    """Flattens maps (N, channels·C + scalars, H, W) to (N, outputs.size); a scalar is the mean of its map."""
+
+    def __init__(self, outputs: Outputs) -> None:
+        super().__init__()
+        self.scalars = outputs.scalars
+
+    def forward(self, maps: Tensor) -> Tensor:
+        """The values of each datum, then its scalars."""
+        if not self.scalars:
+            return maps.flatten(1)
+        return torch.cat([maps[:, : -self.scalars].flatten(1), maps[:, -self.scalars :].mean((2, 3))], dim=1)

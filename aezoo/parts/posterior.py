@@ -1,0 +1,78 @@
+"""q(z | x): what an encoder returns.
+
+A posterior is anything with ``.mean (B, *Z)`` and ``.rsample((K,)) → (K, B, *Z)``; one with a density has
+``.log_prob`` too. ``torch.distributions.Independent(Normal(...), 1)`` fits as it is.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Protocol, runtime_checkable
+
+from torch import Tensor
+from torch.distributions import Distribution, kl_divergence
+
+from aezoo.errors import CompositionError
+
+
+@runtime_checkable
+class Posterior(Protocol):
+    """A distribution over codes, one for each row of the batch."""
+
+    @property
+    def mean(self) -> Tensor:
+        """(B, *Z)."""
+        ...
+
+    def rsample(self, sample_shape: Any = ..., /) -> Tensor:
+        """Draws (K, B, *Z) through which gradients flow."""
+        ...
+
+
+class Point:
+    """All mass on one code: the posterior of a deterministic encoder. It has no density."""
+
+    def __init__(self, mean: Tensor) -> None:
+        self.mean = mean
+
+    def rsample(self, sample_shape: Any = ()) -> Tensor:
+        """The code itself (*S, B, *Z)."""
+        return self.mean.expand(*sample_shape, *self.mean.shape)
+
+
+def has_density(q: Posterior) -> bool:
+    """Whether ``q`` has a log-density."""
+    return isinstance(q, Distribution) or callable(getattr(q, "log_prob", None))
+
+
+def divergence(q: Posterior, p: Distribution, z: Tensor | None = None, *, estimator: str = "auto") -> Tensor:
+    """KL(q ‖ p), nats summed over the code.
+
+    Args:
+        q: the posterior, batch (B,).
+        p: the prior over one code.
+        z: draws of q (K, B, *Z), needed where the divergence is estimated.
+        estimator: ``"analytic"`` (closed form), ``"sampled"`` (log q − log p at each draw) or ``"auto"``: the closed
+            form where torch knows one, else by draws.
+
+    Returns:
+        (B,) in closed form, (K, B) by draws.
+
+    Raises:
+        CompositionError: q has no density, or there is no closed form and one is asked for.
+    """
+    if not has_density(q):
+        raise CompositionError(
+            "a KL divergence needs an encoder with a density, and this encoder is deterministic: "
+            "use a variational model, or drop the kl regularizer."
+        )
+    if estimator != "sampled":
+        try:
+            return kl_divergence(q, p)  # type: ignore[arg-type]
+        except NotImplementedError:
+            if estimator == "analytic":
+                raise CompositionError(
+                    f"there is no closed form of KL({type(q).__name__} ‖ {type(p).__name__}): use estimator=sampled."
+                ) from None
+    if z is None:
+        raise CompositionError(f"KL({type(q).__name__} ‖ {type(p).__name__}) has no closed form and needs draws.")
+    return q.log_prob(z) - p.log_prob(z)  # type: ignore[attr-defined, no-any-return]

@@ -1,0 +1,76 @@
+"""p(z): priors over one code."""
+
+from __future__ import annotations
+
+import math
+from abc import ABC, abstractmethod
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily
+from torch.distributions import Normal as TorchNormal
+
+from aezoo.parts.distributions import Laplace, Normal
+from aezoo.parts.posterior import Posterior
+
+Encode = Callable[[Tensor], Posterior]
+
+
+class Prior(nn.Module, ABC):
+    """``forward(encode) → Distribution`` over one code, event *Z.
+
+    ``encode`` maps data to a posterior, for priors that are made of encoded data. It is passed at each call and never
+    stored: two owners of one tensor cannot be saved.
+    """
+
+    @abstractmethod
+    def forward(self, encode: Encode | None = None) -> Distribution:
+        """The distribution over one code."""
+
+
+class _Fixed(Prior):
+    origin: Tensor
+
+    def __init__(self, code_shape: tuple[int, ...]) -> None:
+        super().__init__()
+        # follows the model's device and dtype; a constant has no place in a checkpoint
+        self.register_buffer("origin", torch.zeros(code_shape), persistent=False)
+
+
+class StandardNormal(_Fixed):
+    """N(0, I)."""
+
+    def forward(self, encode: Encode | None = None) -> Normal:
+        """Normal with event *Z."""
+        return Normal(self.origin, None, self.origin.dim())
+
+
+class LaplacePrior(_Fixed):
+    """Independent Laplace variables of scale b: −log p(z) = ‖z‖₁/b + Z·log 2b."""
+
+    def __init__(self, code_shape: tuple[int, ...], scale: float = 1.0) -> None:
+        super().__init__(code_shape)
+        self.log_scale = math.log(scale)
+
+    def forward(self, encode: Encode | None = None) -> Laplace:
+        """Laplace with event *Z."""
+        return Laplace(self.origin, self.origin.new_tensor(self.log_scale), self.origin.dim())
+
+
+class MixtureOfGaussians(Prior):
+    """A learned mixture of ``components`` diagonal Gaussians."""
+
+    def __init__(self, code_shape: tuple[int, ...], components: int = 10) -> None:
+        super().__init__()
+        self.logits = nn.Parameter(torch.zeros(components))
+        # apart from the start: components that begin equal have equal gradients and stay equal for ever
+        self.means = nn.Parameter(torch.randn(components, *code_shape))
+        self.log_scales = nn.Parameter(torch.zeros(components, *code_shape))
+
+    def forward(self, encode: Encode | None = None) -> Distribution:
+        """Mixture with event *Z."""
+        normal = TorchNormal(self.means, self.log_scales.exp(), validate_args=False)
+        parts: Any = Independent(normal, self.means.dim() - 1, validate_args=False)
+        return MixtureSameFamily(Categorical(logits=self.logits, validate_args=False), parts, validate_args=False)

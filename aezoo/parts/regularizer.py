@@ -1,0 +1,117 @@
+"""Regularizers: penalties on any of the four distributions.
+
+A regularizer asks for what it needs by argument name, as pluggy's hooks do:
+
+    x        (B, *X)      the clean, preprocessed data
+    x_in     (B, *X)      what the encoder got to see
+    z        (K, B, *Z)   the draws of the posterior
+    q        Posterior    of the corrupted input
+    px       Distribution of the data, batch (K, B)
+    encode   (B, *X) → (B, *Z), the posterior's mean
+    prior    Distribution over one code
+
+and, after the step only, also ``encoder``, ``decoder`` (modules) and ``step`` (int).
+"""
+
+from __future__ import annotations
+
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor, nn
+
+from aezoo.errors import CompositionError
+from aezoo.parts.posterior import Posterior, divergence
+from aezoo.schedules import Cyclical, Linear
+
+if TYPE_CHECKING:
+    from torch.distributions import Distribution
+
+VOCABULARY = ("x", "x_in", "z", "q", "px", "encode", "prior")
+AFTER_STEP_VOCABULARY = (*VOCABULARY, "encoder", "decoder", "step")
+
+
+@dataclass(frozen=True)
+class Reset:
+    """A wish to the trainer: forget the optimizer's moments of some rows of a parameter."""
+
+    parameter: nn.Parameter
+    rows: Tensor
+
+
+class Regularizer(nn.Module, ABC):
+    """A penalty in nats per example; its weight is the model's business, not its own.
+
+    A subclass names what it asks for as arguments of ``forward``. One that plays against a network of its own holds
+    it as ``opponent`` and defines ``opponent_loss``; the trainer gives it an optimizer of its own.
+    """
+
+    opponent: nn.Module | None = None
+
+    @abstractmethod
+    def forward(self, *args: Any, **kwargs: Any) -> Tensor:
+        """The penalty: (K, B), (B,) or ()."""
+
+    def check(self, encoder: nn.Module, decoder: nn.Module) -> None:
+        """Raises CompositionError when the penalty makes no sense for these parts; called when a model is built."""
+
+    def after_step(self, *args: Any, **kwargs: Any) -> Iterable[Reset] | None:
+        """Called without gradients after each optimizer step: moving averages, projections of weights."""
+        return None
+
+    def opponent_loss(self, *args: Any, **kwargs: Any) -> Tensor:
+        """The opponent's loss (), of values that carry no gradient to the model."""
+        raise NotImplementedError
+
+
+class Asking:
+    """A function that is called with just those values of a vocabulary that its arguments name.
+
+    Raises:
+        CompositionError: an argument is not in the vocabulary.
+    """
+
+    def __init__(self, function: Callable[..., Any], vocabulary: tuple[str, ...], owner: str) -> None:
+        self.function = function
+        self.names: list[str] = []
+        for name, parameter in inspect.signature(function).parameters.items():
+            if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
+                continue
+            if name in vocabulary:
+                self.names.append(name)
+            elif parameter.default is parameter.empty:
+                raise CompositionError(
+                    f"{owner} asks for {name!r}, which no training step has: it may ask for {', '.join(vocabulary)}."
+                )
+
+    def __call__(self, values: Mapping[str, Any]) -> Any:
+        """Calls the function with the values that it asks for."""
+        return self.function(**{name: values[name] for name in self.names})
+
+
+@dataclass(frozen=True)
+class Weighted:
+    """A regularizer, the name its figure goes by, and its weight: a number or a schedule of the step."""
+
+    name: str
+    regularizer: Regularizer
+    weight: float | Linear | Cyclical = 1.0
+
+
+class KL(Regularizer):
+    """KL(q(z | x) ‖ p(z)), summed over the code: what a variational autoencoder pays for its code.
+
+    ``estimator``: ``analytic`` (closed form), ``sampled`` (by the draws) or ``auto`` (closed form where there is one).
+    Kingma & Welling 2014, arXiv:1312.6114.
+    """
+
+    def __init__(self, estimator: str = "auto") -> None:
+        super().__init__()
+        self.estimator = estimator
+
+    def forward(self, q: Posterior, z: Tensor, prior: Distribution) -> Tensor:  # type: ignore[override]
+        """(B,) in closed form, (K, B) by draws."""
+        return divergence(q, prior, z, estimator=self.estimator)

@@ -1,0 +1,67 @@
+"""How models, parts and datasets are found: ``aezoo.registry.models["contractive"]``.
+
+Builds nothing and knows no torch.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from aezoo.registry.catalog import generate, location, read, render
+from aezoo.registry.entries import CONTEXT, DatasetEntry, Entry, Kind, Model, Part, arguments, asks_for
+from aezoo.registry.hookspecs import hookimpl
+from aezoo.registry.lookup import Lookup
+from aezoo.registry.plugins import Plugin, Plugins
+
+plugins = Plugins()
+models: Lookup[Model] = Lookup("model", plugins)
+datasets: Lookup[DatasetEntry] = Lookup("dataset", plugins)
+regularizers: Lookup[Part] = Lookup("regularizer", plugins)
+priors: Lookup[Part] = Lookup("prior", plugins)
+corruptions: Lookup[Part] = Lookup("corruption", plugins)
+likelihoods: Lookup[Part] = Lookup("likelihood", plugins)
+networks: Lookup[Part] = Lookup("network", plugins)
+activations: Lookup[Part] = Lookup("activation", plugins)
+parts: dict[Kind, Lookup[Part]] = {
+    "regularizer": regularizers,
+    "prior": priors,
+    "corruption": corruptions,
+    "likelihood": likelihoods,
+    "network": networks,
+    "activation": activations,
+}
+
+
+def register(module: Any, name: str = "") -> Plugin:
+    """Registers a module or object with hooks for this process, without packaging it."""
+    return plugins.register(module, name)
+
+
+__all__ = [
+    "CONTEXT",
+    "DatasetEntry",
+    "Entry",
+    "Kind",
+    "Lookup",
+    "Model",
+    "Part",
+    "Plugin",
+    "activations",
+    "arguments",
+    "asks_for",
+    "corruptions",
+    "datasets",
+    "generate",
+    "hookimpl",
+    "likelihoods",
+    "location",
+    "models",
+    "networks",
+    "parts",
+    "plugins",
+    "priors",
+    "read",
+    "register",
+    "regularizers",
+    "render",
+]

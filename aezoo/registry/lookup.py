@@ -1,0 +1,84 @@
+"""Look-ups by name: mappings that explain themselves when a name is not there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Generic, TypeVar
+
+from aezoo.errors import PluginError, UnknownNameError, near_misses
+from aezoo.registry.catalog import community
+from aezoo.registry.entries import Entry, Kind
+from aezoo.registry.plugins import HOOKS, Plugins
+
+E = TypeVar("E", bound=Entry)
+
+# where a name of another kind belongs, for who puts it in the wrong place
+USE: dict[Kind, str] = {
+    "model": "--model {}",
+    "dataset": "--data {}",
+    "regularizer": "--regularizer {}=WEIGHT",
+    "prior": "--prior {}",
+    "corruption": "--corruption {}",
+    "likelihood": "--likelihood {}",
+    "network": "--network {}",
+    "activation": "--activation {} or --code-activation {}",
+}
+
+
+class Lookup(Mapping[str, E], Generic[E]):
+    """The registered entries of one kind, by name."""
+
+    def __init__(self, kind: Kind, plugins: Plugins) -> None:
+        self.kind = kind
+        self._plugins = plugins
+
+    def _by_name(self) -> dict[str, list[E]]:
+        found: dict[str, list[E]] = {}
+        for entry in self._plugins.entries(self.kind):
+            found.setdefault(entry.name, []).append(entry)  # type: ignore[arg-type]
+        return found
+
+    def __getitem__(self, name: str) -> E:
+        """The entry of that name; raises UnknownNameError with near-misses, or PluginError when two plugins claim it."""
+        entries = self._by_name().get(name)
+        if not entries:
+            raise UnknownNameError(self._explain(name))
+        if len(entries) > 1:
+            owners = " and ".join(f"{entry.distribution!r} (plugin {entry.plugin!r})" for entry in entries)
+            raise PluginError(
+                f"{self.kind} {name!r} is registered by {owners}: uninstall one, or set "
+                f"AEZOO_DISABLE_PLUGINS={entries[-1].plugin} to leave one out."
+            )
+        return entries[0]
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._by_name()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._by_name())
+
+    def __len__(self) -> int:
+        return len(self._by_name())
+
+    def find(self, **wanted: str) -> list[E]:
+        """The entries whose fields equal those given, as in ``find(family="sparse")``; without any, all of them."""
+        rows = [entry for entries in self._by_name().values() for entry in entries]
+        for key, value in wanted.items():
+            if rows and not hasattr(rows[0], key):
+                raise UnknownNameError(f"entries have no field {key!r}: search by name, family, plugin or distribution.")
+            rows = [entry for entry in rows if getattr(entry, key) == value]
+        return rows
+
+    def _explain(self, name: str) -> str:
+        message = f"no {self.kind} {name!r}"
+        for row in community():
+            if name in row.get(f"{self.kind}s", ()):
+                return f"{message}: {name!r} comes with {row['name']}: pip install {row['name']}"
+        for kind in HOOKS:
+            if kind != self.kind and any(entry.name == name for entry in self._plugins.entries(kind)):
+                return f"{message}; {name!r} is registered as {kind}: use {USE[kind].replace('{}', name)}"
+        message += near_misses(name, self) or f"; registered are {', '.join(self) or 'none'}"
+        broken = [plugin for plugin in self._plugins if plugin.error]
+        if broken:
+            message += f" ({broken[0].title} could not be used and may provide it: {broken[0].error})"
+        return message

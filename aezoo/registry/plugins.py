@@ -1,0 +1,169 @@
+"""The loader: finds plugins through entry points, one by one, so that a broken or greedy one harms only itself.
+
+pluggy's own ``load_setuptools_entrypoints`` is not used: it lets one plugin silently replace another of the same
+name, and lets one failing import end the command.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import importlib.metadata
+import os
+import sys
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import pluggy
+
+from aezoo.errors import PluginError
+from aezoo.options import ModelConfig
+from aezoo.registry import hookspecs
+from aezoo.registry.entries import DatasetEntry, Entry, Kind, Model, Part
+
+GROUP = "aezoo"
+OURS = "aezoo"
+HOOKS: dict[Kind, str] = {
+    "model": "aezoo_models",
+    "dataset": "aezoo_datasets",
+    "regularizer": "aezoo_regularizers",
+    "prior": "aezoo_priors",
+    "corruption": "aezoo_corruptions",
+    "likelihood": "aezoo_likelihoods",
+    "network": "aezoo_networks",
+    "activation": "aezoo_activations",
+}
+
+
+@dataclass
+class Plugin:
+    """One plugin: where it comes from, what it registered, or why it could not be used."""
+
+    name: str
+    distribution: str
+    version: str = ""
+    module: Any = None
+    entries: dict[Kind, list[Entry]] = field(default_factory=dict)
+    error: str = ""
+    disabled: bool = False
+
+    @property
+    def title(self) -> str:
+        """The plugin and the distribution that brings it, for messages."""
+        return f"plugin {self.name!r} ({self.distribution} {self.version})".replace(" )", ")")
+
+
+class Plugins:
+    """All plugins of this process, found when first asked for."""
+
+    def __init__(self) -> None:
+        self.manager = pluggy.PluginManager(GROUP)
+        self.manager.add_hookspecs(hookspecs)
+        self._found: list[Plugin] | None = None
+
+    def __iter__(self) -> Iterator[Plugin]:
+        if self._found is None:
+            self._found = []
+            for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda p: p.name != "core"):
+                self._found.append(self._load(point))
+        return iter(self._found)
+
+    def register(self, module: Any, name: str = "", distribution: str = "this session") -> Plugin:
+        """Registers ``module`` (any object with hooks) for this process; raises PluginError when it is malformed."""
+        plugin = Plugin(name or getattr(module, "__name__", type(module).__name__), distribution, module=module)
+        list(self)
+        self._adopt(plugin)
+        if plugin.error:
+            raise PluginError(f"{plugin.title}: {plugin.error}")
+        assert self._found is not None
+        self._found.append(plugin)
+        return plugin
+
+    def entries(self, kind: Kind) -> Iterator[Entry]:
+        """Everything of one kind that the working plugins register."""
+        for plugin in self:
+            yield from plugin.entries.get(kind, ())
+
+    def commands(self) -> Iterator[tuple[Plugin, Any]]:
+        """Commands that plugins add to the command line; a hook that fails is recorded and passed over."""
+        for plugin in self:
+            implementation = getattr(plugin.module, "aezoo_commands", None)
+            if implementation is not None and not plugin.error and not plugin.disabled:
+                try:
+                    for command in implementation():
+                        yield plugin, command
+                except Exception as error:
+                    plugin.error = _reason(error)
+
+    def _load(self, point: importlib.metadata.EntryPoint) -> Plugin:
+        distribution = point.dist.name if point.dist else "unknown distribution"
+        plugin = Plugin(point.name, distribution, point.dist.version if point.dist else "")
+        if _disabled(plugin):
+            plugin.disabled = True
+            return plugin
+        # what a plugin prints while it is imported must not end up in --json output
+        with contextlib.redirect_stdout(sys.stderr):
+            try:
+                plugin.module = point.load()
+            except (Exception, SystemExit) as error:
+                plugin.error = f"failed to import: {_reason(error)}"
+                return plugin
+            self._adopt(plugin)
+        return plugin
+
+    def _adopt(self, plugin: Plugin) -> None:
+        """Registers the plugin's hooks and collects its entries, or records why that failed."""
+        unique = f"{plugin.distribution}:{plugin.name}"
+        try:
+            _refuse_unknown_hooks(self.manager, plugin.module)
+            self.manager.register(plugin.module, name=unique)
+            plugin.entries = {kind: list(_collect(plugin, kind, hook)) for kind, hook in HOOKS.items()}
+        except (Exception, SystemExit) as error:
+            if self.manager.has_plugin(unique):
+                self.manager.unregister(name=unique)
+            plugin.entries = {}
+            plugin.error = _reason(error)
+
+
+def _collect(plugin: Plugin, kind: Kind, hook: str) -> Iterator[Entry]:
+    implementation = getattr(plugin.module, hook, None)
+    if implementation is None:
+        return
+    returned: Iterable[Entry] = implementation() or ()
+    wanted: type[Entry] = {"model": Model, "dataset": DatasetEntry}.get(kind, Part)
+    for entry in returned:
+        if not isinstance(entry, wanted):
+            raise PluginError(f"{hook} gave {entry!r}, which is no aezoo.{wanted.__name__}.")
+        if not isinstance(entry.name, str) or not entry.name or set(entry.name) & set(" ,=./\\:"):
+            raise PluginError(f"{hook} gave the name {entry.name!r}: use letters, digits and dashes.")
+        if isinstance(entry, Model) and not _is_strict(entry.config):
+            raise PluginError(
+                f"the config of model {entry.name!r} must extend aezoo.ModelConfig and stay frozen, with extra keys "
+                "forbidden."
+            )
+        yield replace(entry, plugin=plugin.name, distribution=plugin.distribution)
+
+
+def _is_strict(config: Any) -> bool:
+    if not (isinstance(config, type) and issubclass(config, ModelConfig)):
+        return False
+    return config.model_config.get("extra") == "forbid" and bool(config.model_config.get("frozen"))
+
+
+def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: Any) -> None:
+    known = [name for name in dir(hookspecs) if name.startswith("aezoo_")]
+    for name in dir(module):
+        if manager.parse_hookimpl_opts(module, name) is not None and name not in known:
+            close = difflib.get_close_matches(name, known, n=1)
+            raise PluginError(f"{name} is no hook of aezoo{f'; did you mean {close[0]}?' if close else '.'}")
+
+
+def _disabled(plugin: Plugin) -> bool:
+    names = {name.strip() for name in os.environ.get("AEZOO_DISABLE_PLUGINS", "").split(",")}
+    return bool({plugin.name, plugin.distribution} & names) or ("all" in names and plugin.distribution != OURS)
+
+
+def _reason(error: BaseException) -> str:
+    text = " ".join(str(error).split())
+    return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}"

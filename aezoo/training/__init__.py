@@ -1,0 +1,49 @@
+"""How a model learns: one loop, optimizers, checkpoints, events."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from aezoo._lazy import exporter
+
+if TYPE_CHECKING:
+    from aezoo.training.checkpoint import MODEL_FILE, Header, build_model, load_model, read_header, save_model
+    from aezoo.training.config import TrainConfig
+    from aezoo.training.events import Events
+    from aezoo.training.files import write_text, write_whole
+    from aezoo.training.progress import Progress
+    from aezoo.training.trainer import Metrics, Trainer, pick_device
+
+_NAMES = {
+    "MODEL_FILE": "aezoo.training.checkpoint",
+    "Header": "aezoo.training.checkpoint",
+    "build_model": "aezoo.training.checkpoint",
+    "load_model": "aezoo.training.checkpoint",
+    "read_header": "aezoo.training.checkpoint",
+    "save_model": "aezoo.training.checkpoint",
+    "TrainConfig": "aezoo.training.config",
+    "Events": "aezoo.training.events",
+    "write_text": "aezoo.training.files",
+    "write_whole": "aezoo.training.files",
+    "Progress": "aezoo.training.progress",
+    "Metrics": "aezoo.training.trainer",
+    "Trainer": "aezoo.training.trainer",
+    "pick_device": "aezoo.training.trainer",
+}
+__getattr__ = exporter(__name__, _NAMES)
+__all__ = [
+    "MODEL_FILE",
+    "Events",
+    "Header",
+    "Metrics",
+    "Progress",
+    "TrainConfig",
+    "Trainer",
+    "build_model",
+    "load_model",
+    "pick_device",
+    "read_header",
+    "save_model",
+    "write_text",
+    "write_whole",
+]

@@ -1,0 +1,48 @@
+"""Optimizers and their learning rates."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import nn
+
+from aezoo.parts import Reset
+from aezoo.training.config import TrainConfig
+
+
+def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
+    """The optimizer that ``config`` describes, fused into one pass over each parameter where torch can."""
+    found = list(parameters)
+    fused = bool(found) and all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in found)
+    if config.optimizer == "sgd":
+        return torch.optim.SGD(
+            found, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=fused
+        )
+    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return kind(found, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
+
+
+def learning_rate(config: TrainConfig, step: int, total: int) -> float:
+    """The learning rate of step ``step`` (0 is the first) of ``total``: a linear warm-up, then constant or cosine."""
+    if step < config.warmup:
+        return config.lr * (step + 1) / config.warmup
+    if config.schedule == "constant":
+        return config.lr
+    progress = (step - config.warmup) / max(1, total - config.warmup)
+    return config.lr * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
+
+
+def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
+    """Sets the learning rate of every group."""
+    for group in optimizer.param_groups:
+        group["lr"] = lr
+
+
+def forget(optimizer: torch.optim.Optimizer, resets: Iterable[Reset]) -> None:
+    """Zeroes the moments of the rows that regularizers asked to reset."""
+    for reset in resets:
+        for value in optimizer.state.get(reset.parameter, {}).values():
+            if isinstance(value, torch.Tensor) and value.shape == reset.parameter.shape:
+                value[reset.rows] = 0

@@ -1,0 +1,164 @@
+"""The one training loop, for every model."""
+
+from __future__ import annotations
+
+import copy
+import math
+from collections.abc import Callable
+from contextlib import AbstractContextManager, nullcontext
+
+import torch
+from torch import Tensor
+
+from aezoo.autoencoder import Autoencoder, Step
+from aezoo.data import Splits
+from aezoo.errors import UsageError
+from aezoo.training.batches import Batches, make_batches
+from aezoo.training.config import TrainConfig
+from aezoo.training.optim import forget, learning_rate, make_optimizer, set_learning_rate
+from aezoo.training.progress import Progress
+from aezoo.training.record import Record
+
+Metrics = dict[str, float]
+
+
+class Trainer:
+    """Trains a model in place.
+
+    Args:
+        model: any Autoencoder; its preprocessing is fitted on the training split first.
+        splits: training and validation rows.
+        config: how.
+        on_epoch: called after each epoch with its metrics and whether the weights are to be kept.
+        progress: where progress is shown.
+
+    Raises:
+        DivergenceError: the loss stopped being finite.
+        UsageError: a device or precision that this machine does not have.
+    """
+
+    def __init__(
+        self,
+        model: Autoencoder,
+        splits: Splits,
+        config: TrainConfig,
+        on_epoch: Callable[[Metrics, bool], None] | None = None,
+        progress: Progress | None = None,
+    ) -> None:
+        self.config = config
+        self.device = pick_device(config.device)
+        self.model = model.to(self.device)
+        self.notes: list[str] = []
+        self.on_epoch = on_epoch or (lambda metrics, keep: None)
+        self.progress = progress or Progress(enabled=False)
+        if model.preprocess is not None:
+            model.preprocess.fit(splits.train.batches(8192))  # type: ignore[operator]
+        self.train = make_batches(splits.train, model)
+        self.validation = make_batches(splits.validation, model) if len(splits.validation) else None
+        self.batch_size = min(config.batch_size, len(self.train))
+        if self.batch_size < config.batch_size:
+            self.notes.append(f"batch size {config.batch_size} is more than the training rows: {self.batch_size} used.")
+        if config.patience is not None and self.validation is None:
+            raise UsageError("patience watches the validation loss, and no rows are held out: raise validation.")
+
+        self.optimizer = make_optimizer(model.own_parameters(), config)
+        self.opponents = {n: make_optimizer(m.parameters(), config) for n, m in model.opponents().items()}
+        self.autocast, self.scaler = _arithmetic(config.precision, self.device)
+        self.order = torch.Generator().manual_seed(config.seed)
+        self.total_steps = config.epochs * math.ceil(len(self.train) / self.batch_size)
+        self.step = 0
+
+    def fit(self) -> list[Metrics]:
+        """Trains to the end or until patience runs out; returns the metrics of each epoch."""
+        history: list[Metrics] = []
+        best, best_epoch, best_weights = math.inf, 0, None
+        # the noise of training is a stream of its own, so that the caller's is left as it was
+        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
+            torch.manual_seed(self.config.seed)
+            with self.progress.of(self.config.epochs, len(self.train)):
+                for epoch in range(1, self.config.epochs + 1):
+                    metrics = {"epoch": epoch, **self._train_epoch(), **self._validate(), "step": self.step}
+                    history.append(metrics)
+                    watched = metrics.get("validation_loss", -math.inf)
+                    better = self.config.patience is None or watched < best
+                    if better:
+                        best, best_epoch = watched, epoch
+                        best_weights = copy.deepcopy(self.model.state_dict()) if self.config.patience else None
+                    self.on_epoch(metrics, better)
+                    if self.config.patience and epoch - best_epoch >= self.config.patience:
+                        self.notes.append(f"stopped after epoch {epoch}: the best validation loss was epoch {best_epoch}'s.")
+                        break
+        if best_weights is not None:
+            self.model.load_state_dict(best_weights)
+        return history
+
+    def _train_epoch(self) -> Metrics:
+        self.model.train()
+        record = Record()
+        for x in self.train.epoch(self.batch_size, self.order):
+            outcome = self._train_step(x)
+            record.add(outcome, len(x), self.step)
+            self.step += 1
+            self.progress.advance(len(x))
+        return record.means()
+
+    def _train_step(self, x: Tensor) -> Step:
+        lr = learning_rate(self.config, self.step, self.total_steps)
+        with self.autocast:
+            outcome = self.model.step(x, self.step)
+        self._descend(self.optimizer, outcome.loss, lr)
+        for name, optimizer in self.opponents.items():
+            with self.autocast:
+                loss = self.model.opponent_loss(name, outcome.values)
+            self._descend(optimizer, loss, lr)
+        self.scaler.update()
+        forget(self.optimizer, self.model.after_step(outcome.values, self.step))
+        return outcome
+
+    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, lr: float) -> None:
+        set_learning_rate(optimizer, lr)
+        optimizer.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        if self.config.clip_norm is not None:
+            self.scaler.unscale_(optimizer)
+            torch.nn.utils.clip_grad_norm_(
+                [p for group in optimizer.param_groups for p in group["params"]], self.config.clip_norm
+            )
+        self.scaler.step(optimizer)
+
+    def _validate(self) -> Metrics:
+        if self.validation is None:
+            return {}
+        with self.autocast:
+            means = self.model.measure(self.validation.epoch(self.batch_size), self.step)
+        return {f"validation_{name}": value for name, value in means.items()}
+
+
+def pick_device(name: str) -> torch.device:
+    """``auto`` is the GPU where there is one; raises UsageError for a device that is not there."""
+    if name == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError, NotImplementedError) as error:
+        reason = str(error).splitlines()[0]
+        raise UsageError(f"device {name!r} cannot be used ({reason}): use --device auto or cpu.") from None
+    if device.type not in ("cpu", "cuda"):
+        raise UsageError(f"device {name!r} is not supported: use auto, cpu or cuda.")
+    return device
+
+
+def _arithmetic(precision: str, device: torch.device) -> tuple[AbstractContextManager[None], torch.amp.GradScaler]:
+    scaler = torch.amp.GradScaler(device.type, enabled=precision == "fp16")
+    if precision == "fp32":
+        return nullcontext(), scaler
+    if device.type == "cpu" and precision == "fp16":
+        raise UsageError("precision fp16 needs a CUDA device: use --precision bf16 or fp32.")
+    if device.type == "cuda" and precision == "bf16" and not torch.cuda.is_bf16_supported():
+        raise UsageError("this GPU has no bf16: use --precision fp16 or fp32.")
+    dtype = torch.bfloat16 if precision == "bf16" else torch.float16
+    return torch.autocast(device.type, dtype=dtype), scaler
+
+
+__all__ = ["Batches", "Metrics", "Trainer", "pick_device"]

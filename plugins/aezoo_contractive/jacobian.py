@@ -1,0 +1,59 @@
+"""The contractive penalty, for any encoder."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor, nn
+
+from aezoo.errors import CompositionError
+from aezoo.parts import Regularizer
+
+# the base class of every batch normalisation, in torch's own words
+from torch.nn.modules.batchnorm import _BatchNorm
+
+
+class Contraction(Regularizer):
+    """‖∂f/∂x‖²_F, the squared Frobenius norm of the encoder's Jacobian at the clean input. Rifai et al. 2011.
+
+    Exactly, by one backward pass for each value of the code, taken together; or estimated without bias as
+    Z/P·Σ_p ‖Jᵀv_p‖² from P random orthonormal directions v_p, which is exact again when P = Z.
+
+    Args:
+        projections: P; None for the exact norm.
+    """
+
+    def __init__(self, projections: int | None = None) -> None:
+        super().__init__()
+        self.projections = projections
+
+    def check(self, encoder: nn.Module, decoder: nn.Module) -> None:
+        """Raises CompositionError for an encoder whose rows depend on each other, so that no row has a Jacobian."""
+        if any(isinstance(module, _BatchNorm) for module in encoder.modules()):
+            raise CompositionError(
+                "contraction needs the Jacobian of each row by itself, and batch normalisation mixes rows: "
+                "use norm=layer or none."
+            )
+
+    def forward(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:  # type: ignore[override]
+        """(B,), nats: unitless squared norms."""
+        trained = torch.is_grad_enabled()
+        with torch.enable_grad():
+            x = x.detach().requires_grad_()
+            code = encode(x).flatten(1)
+            directions = self._directions(code)
+            (products,) = torch.autograd.grad(code, x, directions, is_grads_batched=True, create_graph=trained)
+        return products.square().flatten(2).sum((0, 2))
+
+    def _directions(self, code: Tensor) -> Tensor:
+        """P directions for each row (P, B, Z), scaled so that E Σ v·vᵀ = I."""
+        rows, size = code.shape
+        if self.projections is None or self.projections >= size:
+            eye = torch.eye(size, dtype=code.dtype, device=code.device)
+            return eye[:, None].expand(size, rows, size)
+        # one basis a batch is enough: independent signs give every row a rotation of its own
+        gaussian = torch.randn(size, self.projections, dtype=code.dtype, device=code.device)
+        basis = torch.linalg.qr(gaussian).Q.t()
+        signs = torch.randint(0, 2, (rows, size), device=code.device).to(code.dtype) * 2 - 1
+        return (size / self.projections) ** 0.5 * basis[:, None] * signs

@@ -1,0 +1,29 @@
+"""How the sparse family is built."""
+
+from __future__ import annotations
+
+from torch import nn
+
+import aezoo
+from aezoo.parts import PointEncoder, Weighted
+from aezoo_sparse import SparseKLConfig, SparseL1Config, TopKConfig
+from aezoo_sparse.penalties import L1, FiringRate
+from aezoo_sparse.topk import TopK
+
+
+def build_l1(config: SparseL1Config, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
+    """A rectified code under an L1 penalty."""
+    return aezoo.assemble(config, spec, regularizers=[Weighted("l1", L1(config.unit_norm), config.l1)])
+
+
+def build_kl(config: SparseKLConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
+    """A sigmoid code whose units fire at a wanted rate."""
+    penalty = Weighted("firing-rate", FiringRate(config.rate), config.sparsity)
+    return aezoo.assemble(
+        config, spec, encoder=lambda network: PointEncoder(network, nn.Sigmoid()), regularizers=[penalty]
+    )
+
+
+def build_topk(config: TopKConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
+    """A code of which k units are kept."""
+    return aezoo.assemble(config, spec, encoder=lambda network: PointEncoder(network, TopK(config.k)))

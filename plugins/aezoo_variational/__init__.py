@@ -1,0 +1,94 @@
+"""Variational autoencoders: codes are distributions, and a prior makes them samples."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Literal
+
+from pydantic import Field
+
+import aezoo
+from aezoo import Choice, Config, ModelConfig
+
+Estimator = Literal["auto", "analytic", "sampled"]
+ESTIMATOR = Field("auto", description="KL in closed form, by draws, or auto: closed form where there is one")
+KINGMA = "Kingma & Welling 2014, Auto-encoding variational Bayes, arXiv:1312.6114"
+
+
+class KLOptions(Config):
+    """Options of the regularizer ``kl``."""
+
+    estimator: Estimator = ESTIMATOR
+
+
+class VariationalConfig(ModelConfig):
+    """Options of the whole family."""
+
+    likelihood: Choice = Field(
+        Choice(name="gaussian", value="shared"),
+        description="distribution of the data given the code",
+        json_schema_extra={"kind": "likelihood"},
+    )
+    prior: Choice = Field(Choice(name="normal"), description="prior of the code", json_schema_extra={"kind": "prior"})
+
+
+class VAEConfig(VariationalConfig):
+    """Options of ``vae``."""
+
+    estimator: Estimator = ESTIMATOR
+    draws: int = Field(1, ge=1, le=100_000, description="draws of the posterior per example")
+
+
+class BetaVAEConfig(VAEConfig):
+    """Options of ``beta-vae``."""
+
+    beta: aezoo.Weight = Field(4.0, description="weight of the KL divergence")
+
+
+class IWAEConfig(VariationalConfig):
+    """Options of ``iwae``."""
+
+    draws: int = Field(5, ge=1, le=100_000, description="draws of the posterior per example")
+
+
+@aezoo.hookimpl
+def aezoo_models() -> Iterator[aezoo.Model]:
+    """The family's three models."""
+    build = "aezoo_variational.build:build_"
+    yield aezoo.Model(
+        "vae",
+        VAEConfig,
+        build + "vae",
+        family="variational",
+        summary="Maximises the evidence lower bound with a Gaussian posterior.",
+        references=(KINGMA,),
+    )
+    yield aezoo.Model(
+        "beta-vae",
+        BetaVAEConfig,
+        build + "beta_vae",
+        family="variational",
+        summary="Weighs the KL divergence by beta, a number or a schedule.",
+        references=("Higgins et al. 2017, beta-VAE",),
+    )
+    yield aezoo.Model(
+        "iwae",
+        IWAEConfig,
+        build + "iwae",
+        family="variational",
+        summary="Maximises the importance-weighted bound of several draws.",
+        references=("Burda et al. 2016, Importance weighted autoencoders, arXiv:1509.00519",),
+    )
+
+
+@aezoo.hookimpl
+def aezoo_regularizers() -> Iterator[aezoo.Part]:
+    """The divergence from the prior."""
+    yield aezoo.Part(
+        "kl",
+        "aezoo.parts:KL",
+        KLOptions,
+        family="variational",
+        summary="KL divergence of the posterior from the prior.",
+        references=(KINGMA,),
+    )
