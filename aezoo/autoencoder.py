@@ -31,12 +31,13 @@ from aezoo.parts import (
     Prior,
     Regularizer,
     Reset,
+    Scaling,
     Weighted,
     divergence,
     has_density,
 )
-from aezoo.rows import as_rows, check_finite
-from aezoo.schedules import weight_at
+from aezoo.rows import as_rows, as_tensor, check_finite
+from aezoo.schedules import Cyclical, Linear, weight_at
 
 Rows = Any
 """Raw data: a NumPy array, a tensor or nested lists; rows (B, *X) or one datum (*X)."""
@@ -66,7 +67,7 @@ class Values(Mapping[str, Any]):
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._known:
-            self._known[name] = {"prior": self._model.prior_distribution, "encode": lambda: self._model.code}[name]()
+            self._known[name] = self._model.code if name == "encode" else self._model.prior_distribution()
         return self._known[name]
 
     def __iter__(self) -> Iterator[str]:
@@ -110,7 +111,7 @@ class Autoencoder(nn.Module):
         prior: Prior | None = None,
         regularizers: Sequence[Weighted] = (),
         corruption: Corruption | None = None,
-        preprocess: nn.Module | None = None,
+        preprocess: Scaling | None = None,
         draws: int = 1,
         bound: Bound = "mean",
     ) -> None:
@@ -124,7 +125,7 @@ class Autoencoder(nn.Module):
         self.draws = draws
         self.bound = bound
         self.regularizers = nn.ModuleDict()
-        self.weights = {}
+        self.weights: dict[str, float | Linear | Cyclical] = {}
         self._asking: dict[str, Asking] = {}
         self._after_step: dict[str, Asking] = {}
         self._opponents: dict[str, Asking] = {}
@@ -140,6 +141,9 @@ class Autoencoder(nn.Module):
             count += 1
             name = f"{base}-{count}"
         regularizer = weighted.regularizer
+        if not isinstance(regularizer, Regularizer):
+            raise CompositionError(f"regularizer {name!r} is {type(regularizer).__name__}, no aezoo Regularizer.")
+        regularizer.check(self.encoder, self.decoder)
         self.regularizers[name] = regularizer
         self.weights[name] = weighted.weight
         self._asking[name] = Asking(regularizer.forward, VOCABULARY, f"regularizer {name!r}")
@@ -171,13 +175,8 @@ class Autoencoder(nn.Module):
             x: (B, *X).
             step: the optimizer's step, which schedules of weights read.
         """
-        x_in = self.corruption(x) if self.training and self.corruption is not None else x
-        q = self.encoder(x_in)
-        z = q.rsample((self.draws,))
-        px = self.decoder(z)
-        values = Values(self, {"x": x, "x_in": x_in, "q": q, "z": z, "px": px})
-
-        error = -px.log_prob(x)
+        values = self._values(x)
+        error = -values["px"].log_prob(x)
         terms = {"reconstruction": error.mean()}
         for name, asking in self._asking.items():
             penalty = asking(values)
@@ -185,6 +184,12 @@ class Autoencoder(nn.Module):
             error = error + weight_at(self.weights[name], step) * penalty
         loss = error.mean() if self.bound == "mean" else -_log_mean_exp(-error).mean()
         return Step(loss, terms, values)
+
+    def _values(self, x: Tensor) -> Values:
+        x_in = self.corruption(x) if self.training and self.corruption is not None else x
+        q = self.encoder(x_in)
+        z = q.rsample((self.draws,))
+        return Values(self, {"x": x, "x_in": x_in, "q": q, "z": z, "px": self.decoder(z)})
 
     def measure(self, batches: Iterable[Tensor], step: int = 0, seed: int = 0) -> dict[str, float]:
         """Means of the loss and its terms over preprocessed batches, in evaluation mode, with a stream of its own."""
@@ -222,13 +227,10 @@ class Autoencoder(nn.Module):
         return loss
 
     def _check(self) -> None:
-        """Runs the objective once on two rows of made-up data, so that parts that do not fit fail here."""
+        """Runs the objective once on a few rows of made-up data, so that parts that do not fit fail here."""
         middle = 0.5 if self.decoder.likelihood.unit_interval else 0.0
-        x = torch.full((2, *self.spec.shape), middle, dtype=self.dtype, device=self.device)
-        for name, regularizer in self.regularizers.items():
-            if not isinstance(regularizer, Regularizer):
-                raise CompositionError(f"regularizer {name!r} is {type(regularizer).__name__}, no aezoo Regularizer.")
-            regularizer.check(self.encoder, self.decoder)
+        rows = 3 if self.draws == 2 else 2  # so that an axis of draws is not taken for one of rows
+        x = torch.full((rows, *self.spec.shape), middle, dtype=self.dtype, device=self.device)
         with self._evaluating(), self._stream(0):
             q = self.encoder(x)
             if not isinstance(q, Posterior):
@@ -237,18 +239,19 @@ class Autoencoder(nn.Module):
                     "and rsample (wrap a plain network in PointEncoder)."
                 )
             self._stochastic = has_density(q)
-            values = self.step(x).values
+            values = self._values(x)
             for name, asking in self._asking.items():
-                self._check_penalty(name, asking(values))
+                self._check_penalty(name, asking(values), rows)
+            self.step(x)
 
-    def _check_penalty(self, name: str, penalty: Any) -> None:
+    def _check_penalty(self, name: str, penalty: Any, rows: int) -> None:
         shape = tuple(penalty.shape) if isinstance(penalty, Tensor) else type(penalty).__name__
-        if shape not in ((self.draws, 2), (2,), ()):
+        if shape not in ((self.draws, rows), (rows,), ()):
             raise CompositionError(
-                f"regularizer {name!r} returned {shape} for {self.draws} draws of 2 rows: it must return one value "
-                "a draw and row (K, B), one a row (B,), or one in all ()."
+                f"regularizer {name!r} returned {shape} for {self.draws} draws of {rows} rows: it must return one "
+                "value a draw and row (K, B), one a row (B,), or one in all ()."
             )
-        if self.bound == "importance" and shape != (self.draws, 2):
+        if self.bound == "importance" and shape != (self.draws, rows):
             raise CompositionError(
                 f"the importance-weighted bound weighs each draw, and regularizer {name!r} has no draw axis: use "
                 "estimator=sampled for a KL, leave it out, or use a model with the mean over draws (vae)."
@@ -354,6 +357,8 @@ class Autoencoder(nn.Module):
         """
         self._need("samples", "sample", "a variational model such as vae")
         self._positive(n, "n")
+        if batch_size is not None:
+            self._positive(batch_size, "batch_size")
         size = batch_size or self._rows_a_pass()
         with torch.no_grad(), self._evaluating(), self._stream(seed):
             prior = self.prior_distribution()
@@ -378,9 +383,10 @@ class Autoencoder(nn.Module):
         variance = self.corruption.noise_variance
 
         def score(u: Tensor) -> Tensor:
-            drift = (self.decoder(self.code(u)[None]).mean[0] - u) / variance
+            drift: Tensor = (self.decoder(self.code(u)[None]).mean[0] - u) / variance
             # the chain rule: log p of raw data moves with its scale
-            return drift if self.preprocess is None else drift * self.preprocess.scale.to(drift.dtype)  # type: ignore[union-attr,operator]
+            scale = 1.0 if self.preprocess is None else self.preprocess.scale.to(drift.dtype)
+            return drift * scale
 
         return self._rowwise(x, score, batch_size)
 
@@ -404,7 +410,7 @@ class Autoencoder(nn.Module):
         return x.to(self.dtype) if self.preprocess is None else self.preprocess(x, self.dtype)
 
     def _raw(self, u: Tensor) -> Tensor:
-        return u if self.preprocess is None else self.preprocess.inverse(u)  # type: ignore[operator,no-any-return]
+        return u if self.preprocess is None else self.preprocess.inverse(u)
 
     def _rowwise(
         self,
@@ -431,7 +437,7 @@ class Autoencoder(nn.Module):
         with torch.no_grad(), self._evaluating(), self._stream(seed if draws is not None else None):
             for start in range(0, len(rows), size):
                 piece = rows[start : start + size]
-                part = function(self.prepare(piece if isinstance(piece, Tensor) else torch.from_numpy(_owned(piece))))
+                part = function(self.prepare(as_tensor(piece)))
                 if result is None:
                     # laid out once: joining the passes at the end would hold everything twice
                     shape = list(part.shape)
@@ -487,10 +493,3 @@ def _log_mean_exp(values: Tensor) -> Tensor:
 def _chunks(total: int, size: int) -> Iterator[int]:
     for start in range(0, total, size):
         yield min(size, total - start)
-
-
-def _owned(piece: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
-    # torch wants native byte order and positive strides, and warns of read-only memory such as a mapped file's
-    if not piece.flags.writeable or not piece.dtype.isnative or any(stride < 0 for stride in piece.strides):
-        return np.array(piece, dtype=piece.dtype.newbyteorder("="))
-    return piece

@@ -22,11 +22,12 @@ class Config(BaseModel):
     @classmethod
     def parse(cls, values: dict[str, Any], owner: str = "") -> Self:
         """Validates ``values``; raises UsageError with one line that names the field and what it allows."""
-        unknown = [key for key in values if key not in cls.keys()]
+        known = cls.keys()
+        unknown = [key for key in values if key not in known]
         if unknown:
             raise UnknownNameError(
-                f"{owner or cls.__name__} has no option {unknown[0]!r}{near_misses(unknown[0], cls.keys())} "
-                f"Its options: {', '.join(cls.keys()) or 'none'}."
+                f"{owner or cls.__name__} has no option {unknown[0]!r}{near_misses(unknown[0], known)}. "
+                f"Its options: {', '.join(known) or 'none'}."
             )
         try:
             return cls.model_validate(values)

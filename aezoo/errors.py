@@ -53,6 +53,12 @@ class OutputError(ZooError):
     """A file or folder that cannot be written."""
 
 
+class RunInterruptedError(ZooError):
+    """Ctrl-C during a run."""
+
+    exit_status = 130
+
+
 class DivergenceError(ZooError):
     """Training whose loss stopped being finite."""
 

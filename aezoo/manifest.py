@@ -99,7 +99,9 @@ def aezoo_likelihoods() -> Iterator[Part]:
         summary="Gaussian: half the squared error where the scale is 1, or with a learned scale.",
         references=sigma,
     )
-    yield Part("laplace", likelihoods + "Laplace", ScaleOptions, summary="Laplace: the absolute error, or with a scale.")
+    yield Part(
+        "laplace", likelihoods + "Laplace", ScaleOptions, summary="Laplace: the absolute error, or with a scale."
+    )
     yield Part(
         "bernoulli",
         likelihoods + "Bernoulli",

@@ -39,10 +39,20 @@ class ModelConfig(Config):
 
     latent_dim: int = Field(16, ge=1, le=1_000_000, description="size of the code")
     hidden: Sizes = Field((128,), description="sizes of the encoder's hidden layers (channels for conv), mirrored")
-    activation: Choice = Field(Choice(name="relu"), description="activation of the hidden layers", json_schema_extra={"kind": "activation"})
-    network: Choice = Field(Choice(name="mlp"), description="network of encoder and decoder", json_schema_extra={"kind": "network"})
-    likelihood: Choice = Field(Choice(name="gaussian"), description="distribution of the data given the code", json_schema_extra={"kind": "likelihood"})
-    corruption: Choice | None = Field(None, description="what the encoder's input goes through in training", json_schema_extra={"kind": "corruption"})
+    activation: Choice = Field(
+        Choice(name="relu"), description="activation of the hidden layers", json_schema_extra={"kind": "activation"}
+    )
+    network: Choice = Field(
+        Choice(name="mlp"), description="network of encoder and decoder", json_schema_extra={"kind": "network"}
+    )
+    likelihood: Choice = Field(
+        Choice(name="gaussian"),
+        description="distribution of the data given the code",
+        json_schema_extra={"kind": "likelihood"},
+    )
+    corruption: Choice | None = Field(
+        None, description="what the encoder's input goes through in training", json_schema_extra={"kind": "corruption"}
+    )
     regularizers: Choices = Field(
         (),
         description="a further regularizer and its weight, such as l1=0.01",

@@ -57,8 +57,9 @@ def as_array(x: Any, what: str = "data") -> Array:
     if isinstance(x, torch.Tensor):
         if x.layout != torch.strided or x.is_quantized:
             raise DataError(f"{what} is a sparse or quantized tensor: convert it with to_dense() or dequantize().")
-        if x.is_complex():
-            raise DataError(f"{what} has dtype {x.dtype}: give it real numbers.")
+        # torch hardly computes with its floats of one byte
+        if x.is_complex() or (x.is_floating_point() and x.element_size() < 2):
+            raise DataError(f"{what} has dtype {x.dtype}: give it real numbers, such as float32.")
         return x
     if isinstance(x, np.ma.MaskedArray):
         raise DataError(f"{what} is a masked array: fill in the masked values with filled().")

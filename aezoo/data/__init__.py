@@ -5,8 +5,9 @@ The public names are loaded on first use, so that looking up a dataset's options
 
 from __future__ import annotations
 
-import importlib
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from aezoo._lazy import exporter
 
 if TYPE_CHECKING:
     from aezoo.config import DataSpec
@@ -40,12 +41,7 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> Any:
-    if name not in _HOMES:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(importlib.import_module(_HOMES[name]), name)
-    globals()[name] = value
-    return value
+__getattr__ = exporter(__name__, _HOMES)
 
 
 def __dir__() -> list[str]:

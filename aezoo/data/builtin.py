@@ -11,10 +11,9 @@ import numpy as np
 
 from aezoo.config import DataSpec
 from aezoo.data.dataset import Dataset
-from aezoo.data.files import read_idx
+from aezoo.data.files import NDArray, read_idx
 from aezoo.data.infer import from_arrays
 from aezoo.errors import DataError
-from aezoo.rows import chunks
 
 
 def digits() -> Dataset:
@@ -114,10 +113,10 @@ def sparse_dictionary(
     frequency = active / features * decay ** np.arange(features)
     x = np.empty((rows, dim), dtype=np.float32)
     # the strengths of all rows at once would take more memory than the data
-    for start, part in chunks(np.broadcast_to(np.float32(0), (rows, max(dim, features)))):
+    for part in np.array_split(x, 1 + rows * features // 2_000_000):
         strengths = draw.uniform(size=(len(part), features))
         strengths *= draw.uniform(size=strengths.shape) < frequency
-        x[start : start + len(part)] = strengths @ atoms + noise * draw.standard_normal((len(part), dim))
+        part[:] = strengths @ atoms + noise * draw.standard_normal(part.shape)
     truth = {"features": atoms, "frequency": frequency}
     return Dataset(x, spec=_synthetic("sparse-dictionary", dim), truth=truth)
 
@@ -131,7 +130,7 @@ def _find(folder: Path, split: str, kind: str) -> Path | None:
     return next((path for name in names for end in ("", ".gz") if (path := folder / f"{name}{end}").is_file()), None)
 
 
-def _joined(a: np.ndarray, b: np.ndarray) -> np.ndarray:  # type: ignore[type-arg]
+def _joined(a: NDArray, b: NDArray) -> NDArray:
     if a.shape[1:] != b.shape[1:]:
         raise DataError(
             f"the training and test files hold rows of shapes {a.shape[1:]} and {b.shape[1:]}: fetch them again."

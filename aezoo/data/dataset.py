@@ -12,8 +12,8 @@ from typing import Any, NamedTuple
 import numpy as np
 import torch
 from torch import Tensor
-from torch.utils.data import IterableDataset
 from torch.utils.data import Dataset as TorchDataset
+from torch.utils.data import IterableDataset
 
 from aezoo.config import DataSpec
 from aezoo.errors import DataError, UsageError
@@ -49,7 +49,7 @@ class Dataset:
         self.labels, self.label_names = _numbered(labels, len(self), spec)
         self.source = dict(source or {})
         self.truth = dict(truth or {})
-        self._test = _permutation(len(self), 0)[: len(self) // 5] if test is None else _indices(test, len(self), spec)
+        self.test = _permutation(len(self), 0)[: len(self) // 5] if test is None else _indices(test, len(self), spec)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -64,14 +64,14 @@ class Dataset:
         1,000. Raises UsageError when it is neither, or when nothing is left to train on.
         """
         inside = np.ones(len(self), dtype=bool)
-        inside[self._test] = False
+        inside[self.test] = False
         rest = np.flatnonzero(inside)
         count = _validation_size(validation, len(rest), self.spec.name)
         order = _permutation(len(rest), seed)
         return Splits(
             Split(self, np.sort(rest[order[count:]])),
             Split(self, np.sort(rest[order[:count]])),
-            Split(self, np.sort(self._test)),
+            Split(self, np.sort(self.test)),
         )
 
     def all(self) -> Split:
@@ -230,7 +230,7 @@ def _indices(test: Any, rows: int, spec: DataSpec) -> Index:
         raise DataError(
             f"the test split of {spec.name} must be a list of row numbers, got {index.dtype} {index.shape}."
         )
-    if index.size and not (0 <= index.min() and index.max() < rows and len(np.unique(index)) == len(index)):
+    if index.size and not (index.min() >= 0 and index.max() < rows and len(np.unique(index)) == len(index)):
         raise DataError(f"the test split of {spec.name} must name different rows from 0 to {rows - 1}.")
     return index.astype(np.int64)
 
@@ -246,7 +246,7 @@ def _validation_size(wanted: float | int | None, rows: int, name: str) -> int:
     elif isinstance(wanted, Integral) and not isinstance(wanted, bool) and wanted >= 0:
         count = int(wanted)
     elif isinstance(wanted, Real) and not isinstance(wanted, Integral) and 0 <= wanted < 1:
-        count = max(1, round(float(wanted) * rows)) if wanted > 0 else 0
+        count = min(max(1, round(float(wanted) * rows)), max(1, rows - 1)) if wanted > 0 else 0
     else:
         raise UsageError(f"validation {wanted!r} is neither a fraction below 1 nor a number of rows: try 0.1 or 500.")
     if count >= rows:

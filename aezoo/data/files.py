@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import gzip
+import io
 import math
 import os
 import struct
@@ -11,7 +12,7 @@ import warnings
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 import numpy as np
 
@@ -20,7 +21,8 @@ from aezoo.data.infer import from_arrays
 from aezoo.data.table import read_table
 from aezoo.errors import DataError, ZooError
 
-NDArray = np.ndarray[Any, Any]
+NDArray: TypeAlias = np.ndarray[Any, Any]
+ByteStream: TypeAlias = IO[bytes] | io.BufferedIOBase
 IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 BLOCK = 1 << 22
 
@@ -30,7 +32,7 @@ def npy(path: str | Path) -> Dataset:
     path = Path(path)
     with reading(path, "a .npy array"):
         with path.open("rb") as file:
-            shape, _, dtype = _npy_header(file)
+            shape, _, dtype = _npy_header(file, path)
         if math.prod(shape) * dtype.itemsize == 0:
             raise DataError(f"{path} has no rows: give it at least one.")
         return from_arrays(np.load(path, mmap_mode="r", allow_pickle=False), name=path.stem)
@@ -150,12 +152,12 @@ def refuse_huge(path: Path, size: int) -> None:
         )
 
 
-def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _npy_header(file: ByteStream, path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
     version = np.lib.format.read_magic(file)
     read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read(file)
     if dtype.hasobject:
-        raise DataError(f"{file.name} holds pickled Python objects, which are never loaded: save it as numbers.")
+        raise DataError(f"{path} holds pickled Python objects, which are never loaded: save it as numbers.")
     if any(length < 0 for length in shape):
         raise ValueError(f"negative shape {shape}")
     return shape, fortran, dtype
@@ -164,7 +166,7 @@ def _npy_header(file: IO[bytes]) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
 def _npz_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray:
     """One array, read without trusting its header: no more is allocated than the archive really holds."""
     with archive.open(info) as file:
-        shape, fortran, dtype = _npy_header(file)
+        shape, fortran, dtype = _npy_header(file, path)
         size = math.prod(shape) * dtype.itemsize
         refuse_huge(path, size)
         content = _at_most(file, size + 1)
@@ -173,14 +175,14 @@ def _npz_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> 
     return np.frombuffer(content, dtype).reshape(shape, order="F" if fortran else "C")
 
 
-def _exactly(file: IO[bytes], size: int, path: Path) -> bytes:
+def _exactly(file: ByteStream, size: int, path: Path) -> bytes:
     content = file.read(size)
     if len(content) != size:
         raise DataError(f"{path} ends within its header: fetch it again.")
     return content
 
 
-def _at_most(file: IO[bytes], size: int) -> bytearray:
+def _at_most(file: ByteStream, size: int) -> bytearray:
     content = bytearray()
     while len(content) < size and (block := file.read(min(BLOCK, size - len(content)))):
         content += block

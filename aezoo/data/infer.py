@@ -94,7 +94,8 @@ def _spec(rows: Array, shape: tuple[int, ...], name: str, binary: bool) -> DataS
         high, levels = 255.0, 256
     elif len(shape) != 3 or "float" not in str(rows.dtype) or not all_in(rows, binary=False):
         low = high = None
-    scaling = "standardize" if low is None else "scale"
+    # a table of bytes holds counts and codes, each column with a reach of its own
+    scaling = "scale" if low is not None and (binary or len(shape) == 3) else "standardize"
     try:
         return DataSpec(name=name, shape=shape, low=low, high=high, levels=levels, scaling=scaling)  # type: ignore[arg-type]
     except ValidationError:

@@ -15,7 +15,7 @@ from aezoo.data import builtin, files
 from aezoo.data import options as choices
 from aezoo.data.dataset import Dataset
 from aezoo.data.infer import from_arrays
-from aezoo.errors import DataError, UsageError
+from aezoo.errors import DataError, PluginError, UsageError
 
 Reader = tuple[type[Config], Callable[..., Dataset]]
 READERS: dict[str, Reader] = {
@@ -39,16 +39,12 @@ def open_data(
     has none (for an IDX file also the path of theirs). ``data_dir`` is the folder of a named dataset that reads one.
     Raises UnknownNameError, UsageError for options that do not fit, DataError for data that is missing or malformed.
     """
-    if isinstance(data, os.PathLike) or (
-        isinstance(data, str) and Path(data).exists() and data not in registry.datasets
-    ):
-        name, given = os.fspath(data), dict(options)
-    elif isinstance(data, str):
-        name, given = _parsed(data, options)
-    else:
+    if not isinstance(data, (str, os.PathLike)):
         return _in_memory(data, labels, data_dir, options)
-    named = name in registry.datasets
-    if not named and _looks_like_path(name):
+    name, given = os.fspath(data), options
+    if isinstance(data, str) and (data in registry.datasets or not _exists(data)):
+        name, given = _parsed(data, options)
+    if isinstance(data, os.PathLike) or (name not in registry.datasets and _looks_like_path(name)):
         if data_dir is not None:
             raise UsageError(f"{name!r} is a path already: leave --data-dir out.")
         return _from_path(Path(name), labels, given)
@@ -90,7 +86,7 @@ def _from_name(name: str, given: dict[str, Any], data_dir: str | os.PathLike[str
     except MemoryError:
         raise DataError(f"the dataset {name!r} does not fit in memory with these options: ask for less.") from None
     if not isinstance(dataset, Dataset):
-        raise DataError(
+        raise PluginError(
             f"the dataset {name!r} of plugin {entry.plugin!r} returned {type(dataset).__name__}: "
             "it must return an aezoo.data.Dataset."
         )
@@ -99,7 +95,7 @@ def _from_name(name: str, given: dict[str, Any], data_dir: str | os.PathLike[str
 
 
 def _from_path(path: Path, labels: Any, given: dict[str, Any]) -> Dataset:
-    if not path.exists():
+    if not _exists(str(path)):
         raise DataError(f"no file {str(path)!r}: check the path.")
     lower = path.name.lower()
     is_idx = lower.endswith(IDX_ENDS)
@@ -120,7 +116,7 @@ def _from_path(path: Path, labels: Any, given: dict[str, Any]) -> Dataset:
     if labels is not None:
         if dataset.labels is not None:
             raise UsageError(f"{path} has labels of its own: leave labels out.")
-        dataset = from_arrays(dataset.x, labels, dataset.spec.name)
+        dataset = from_arrays(dataset.x, labels, dataset.spec.name, dataset.test)
     del chosen[key]
     dataset.source = {
         "name": str(path),
@@ -147,5 +143,11 @@ def _in_memory(data: Any, labels: Any, data_dir: Any, options: dict[str, Any]) -
 
 
 def _looks_like_path(name: str) -> bool:
-    lower = name.lower()
-    return "/" in name or os.sep in name or lower.endswith((*READERS, *IDX_ENDS)) or Path(name).exists()
+    return "/" in name or os.sep in name or name.lower().endswith((*READERS, *IDX_ENDS)) or _exists(name)
+
+
+def _exists(name: str) -> bool:
+    try:
+        return bool(name) and Path(name).exists()
+    except (OSError, ValueError):
+        return False

@@ -6,27 +6,25 @@ Shapes: n rows, C channels, D values of one datum, *X one datum: (D,) for a tabl
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Any, Literal, Self, cast
+from typing import Any, Literal, Self
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from aezoo.config import DataSpec
 from aezoo.errors import CompositionError, DataError, UsageError
+from aezoo.parts import Scaling
 
 Kind = Literal["none", "scale", "standardize", "minmax"]
 KINDS: tuple[Kind, ...] = ("none", "scale", "standardize", "minmax")
 
 
-class Preprocess(nn.Module):
+class Preprocess(Scaling):
     """An affine map of every value, ``(x - shift) * scale``, whose float64 buffers are saved with the weights.
 
     The buffers have their final shape from construction: (D,) for a fitted map of a table, (C, 1, 1) for one of
     images, () for a map that is not fitted. They stay float64 when the model is cast to another dtype.
     """
-
-    shift: Tensor
-    scale: Tensor
 
     def __init__(self, kind: Kind, spec: DataSpec, clip: bool = False) -> None:
         super().__init__()
@@ -100,7 +98,7 @@ class Preprocess(nn.Module):
 
     def _apply(self, fn: Callable[..., Any], recurse: bool = True) -> Self:
         before = {"shift": self.shift, "scale": self.scale}
-        super()._apply(fn, recurse)
+        super()._apply(fn, recurse)  # type: ignore[no-untyped-call]
         for name, value in before.items():
             now = getattr(self, name)
             if now.dtype != torch.float64:
@@ -151,7 +149,7 @@ def _resolve(kind: str, spec: DataSpec) -> Kind:
     chosen = spec.scaling if kind == "auto" else kind
     if chosen not in KINDS:
         raise UsageError(f"no preprocessing {kind!r}: choose auto, {', '.join(KINDS)}.")
-    return cast(Kind, chosen)
+    return chosen
 
 
 def _range(spec: DataSpec) -> tuple[float, float]:

@@ -3,8 +3,8 @@
 from aezoo.parts.build import build_part, part_options, resolved
 from aezoo.parts.corruption import Corruption
 from aezoo.parts.decoder import Decoder
-from aezoo.parts.distributions import Levels, Normal
 from aezoo.parts.distributions import Laplace as LaplaceDistribution
+from aezoo.parts.distributions import Levels, Normal
 from aezoo.parts.encoder import Encoder, GaussianEncoder, PointEncoder
 from aezoo.parts.likelihood import (
     Bernoulli,
@@ -27,6 +27,7 @@ from aezoo.parts.regularizer import (
     Reset,
     Weighted,
 )
+from aezoo.parts.scaling import Scaling
 
 __all__ = [
     "AFTER_STEP_VOCABULARY",
@@ -55,6 +56,7 @@ __all__ = [
     "Prior",
     "Regularizer",
     "Reset",
+    "Scaling",
     "StandardNormal",
     "Weighted",
     "build_part",

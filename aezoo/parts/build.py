@@ -15,7 +15,7 @@ def part_options(kind: registry.Kind, choice: Choice) -> Config:
 
     Raises:
         UnknownNameError: no such part or option.
-        UsageError: an option of the wrong type or range, or a bare value for a part that takes none.
+        UsageError: an option of the wrong type or range, given twice, or a bare value for a part that takes none.
     """
     entry = registry.parts[kind][choice.name]
     values = dict(choice.options)
@@ -23,7 +23,9 @@ def part_options(kind: registry.Kind, choice: Choice) -> Config:
         keys = entry.options.keys()
         if not keys:
             raise UsageError(f"{kind} {choice.name!r} takes no value (got {choice.value!r}).")
-        values.setdefault(keys[0], choice.value)
+        if keys[0] in values:
+            raise UsageError(f"{kind} {choice.name!r} is given {keys[0]} twice: as {choice.value!r} and by name.")
+        values[keys[0]] = choice.value
     return entry.options.parse(values, owner=f"{kind} {choice.name!r}")
 
 

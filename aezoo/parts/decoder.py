@@ -37,4 +37,5 @@ class Decoder(nn.Module):
                 f"{type(self.likelihood).__name__} needs {wanted} for data of shape {self.likelihood.shape}."
             )
         # a likelihood summed over hundreds of pixels needs more than the 8 bits that autocast leaves
-        return self.likelihood(output.view(draws, batch, wanted).to(z.dtype))
+        distribution: Distribution = self.likelihood(output.view(draws, batch, wanted).to(z.dtype))
+        return distribution

@@ -31,7 +31,7 @@ class LocationScale(Distribution):
     """
 
     has_rsample = True
-    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - torch's own declaration
+    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - as torch declares it
 
     def __init__(self, loc: Tensor, log_scale: Tensor | None, event_dims: int) -> None:
         self.loc = loc
@@ -207,12 +207,13 @@ class Levels(Distribution):
         axis = -self.event_dims - 1
         step = (self.high - self.low) / (self.levels - 1)
         index = ((value - self.low) / step).round().long().clamp(0, self.levels - 1).unsqueeze(axis)
-        logits = self.logits
-        index = index.expand(*logits.shape[:axis], 1, *logits.shape[logits.dim() - self.event_dims :])
-        return sum_event(logits.log_softmax(axis).gather(axis, index).squeeze(axis), self.event_dims)
+        batch = torch.broadcast_shapes(index.shape[:axis], self.batch_shape)
+        index = index.expand(*batch, 1, *self.event_shape)
+        logits = self.logits.log_softmax(axis).expand(*batch, self.levels, *self.event_shape)
+        return sum_event(logits.gather(axis, index).squeeze(axis), self.event_dims)
 
 
-@register_kl(Normal, Normal)
+@register_kl(Normal, Normal)  # type: ignore[untyped-decorator]
 def _kl_normal_normal(q: Normal, p: Normal) -> Tensor:
     log_q = q.log_scale if q.log_scale is not None else q.loc.new_zeros(())
     log_p = p.log_scale if p.log_scale is not None else p.loc.new_zeros(())
@@ -221,14 +222,14 @@ def _kl_normal_normal(q: Normal, p: Normal) -> Tensor:
     return 0.5 * sum_event((ratio + shift - 1 - 2 * (log_q - log_p)).expand_as(q.loc), q.event_dims)
 
 
-@register_kl(Laplace, Laplace)
+@register_kl(Laplace, Laplace)  # type: ignore[untyped-decorator]
 def _kl_laplace_laplace(q: Laplace, p: Laplace) -> Tensor:
     log_ratio = p.scale.log() - q.scale.log()
     distance = (q.loc - p.loc).abs() / q.scale
     return sum_event(log_ratio + (-log_ratio).exp() * ((-distance).exp() + distance) - 1, q.event_dims)
 
 
-@register_kl(Normal, Laplace)
+@register_kl(Normal, Laplace)  # type: ignore[untyped-decorator]
 def _kl_normal_laplace(q: Normal, p: Laplace) -> Tensor:
     # E|z − m| of a Gaussian is the mean of a folded normal
     mean, scale = q.loc - p.loc, q.scale

@@ -44,7 +44,7 @@ class GaussianEncoder(Encoder):
     """A diagonal Gaussian over codes, N(μ(x), σ(x)²).
 
     Args:
-        network: any module from (B, *X) to (B, 2·Z), the halves being μ and log σ.
+        network: any module from (B, *X) to (B, 2·Z), the halves being μ and log σ².
     """
 
     outputs_per_code = 2
@@ -57,5 +57,5 @@ class GaussianEncoder(Encoder):
 
     def forward(self, x: Tensor) -> Normal:
         """The Gaussian of each row, event (Z,)."""
-        mean, log_scale = self.network(x).to(x.dtype).chunk(2, dim=-1)
-        return Normal(mean, log_scale.clamp(-self.LOG_SCALE_BOUND, self.LOG_SCALE_BOUND), event_dims=1)
+        mean, log_variance = self.network(x).to(x.dtype).chunk(2, dim=-1)
+        return Normal(mean, (0.5 * log_variance).clamp(-self.LOG_SCALE_BOUND, self.LOG_SCALE_BOUND), event_dims=1)

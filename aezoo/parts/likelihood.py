@@ -68,13 +68,16 @@ class Likelihood(nn.Module, ABC):
         """The distribution of the data."""
 
     def _shaped(self, values: Tensor) -> Tensor:
-        return values.unflatten(-1, self.shape)
+        return values.view(*values.shape[:-1], *self.shape)
 
 
 class _ScaledLikelihood(Likelihood):
     """Location from the decoder; scale 1, learned once, learned for each value, or given by the code."""
 
     capabilities = ("density",)
+    # Adam moves every parameter by about the learning rate a step; a lone scale has as far to go as whole layers, and
+    # while it lags, a variational posterior collapses
+    GAIN = 10.0
 
     def __init__(self, spec: DataSpec, scale: ScaleForm = "unit", min_log_scale: float = -6.0) -> None:
         super().__init__(spec, scalars=1 if scale == "per-example" else 0)
@@ -90,7 +93,7 @@ class _ScaledLikelihood(Likelihood):
         if self.form == "per-example":
             raw = output[..., -1].view(*output.shape[:-1], *(1,) * len(self.shape))
             return self._shaped(output[..., :-1]), self._bounded(raw)
-        return self._shaped(output), self._bounded(self.log_scale.to(output.dtype))
+        return self._shaped(output), self._bounded(self.GAIN * self.log_scale.to(output.dtype))
 
     def _bounded(self, raw: Tensor) -> Tensor:
         # a scale that can reach zero earns an unbounded density on any value that the decoder gets exactly right
@@ -165,5 +168,5 @@ class Categorical(Likelihood):
 
     def forward(self, output: Tensor) -> Levels:
         """Levels with event *X."""
-        logits = output.unflatten(-1, (self.outputs.channels, *self.shape))
+        logits = output.view(*output.shape[:-1], self.outputs.channels, *self.shape)
         return Levels(logits, len(self.shape), self.low, self.high)

@@ -91,7 +91,7 @@ def conv(
     dropout: float = 0.0,
     norm: Literal["none", "batch"] = "none",
 ) -> tuple[nn.Module, nn.Module]:
-    """Strided convolutions that halve the image once a layer, rounding up, and their mirror; ``hidden`` are channels."""
+    """Strided convolutions that halve the image once a layer, rounding up, and their mirror; ``hidden`` is channels."""
     if not spec.is_image:
         raise CompositionError(
             f"network conv needs images (channels, height, width), and the data has shape {spec.shape}: "
@@ -122,7 +122,7 @@ def conv(
     widths = (*reversed(hidden), maps)
     for index, (a, b) in enumerate(pairwise(widths)):
         # a transposed convolution alone gives 2n − 1 rows; an even image needs one more
-        extra = tuple(1 - size % 2 for size in targets[index])
+        extra = (1 - targets[index][0] % 2, 1 - targets[index][1] % 2)
         down += after(a)
         down.append(nn.ConvTranspose2d(a, b, kernel, 2, kernel // 2, output_padding=extra))
     return nn.Sequential(*up), nn.Sequential(*down, _PooledScalars(data_outputs))

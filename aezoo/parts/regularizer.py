@@ -49,7 +49,12 @@ class Regularizer(nn.Module, ABC):
     it as ``opponent`` and defines ``opponent_loss``; the trainer gives it an optimizer of its own.
     """
 
-    opponent: nn.Module | None = None
+    opponent: nn.Module | None
+
+    def __init__(self) -> None:
+        super().__init__()
+        # on the instance: a module assigned later would stay hidden behind an attribute of the class
+        self.opponent = None
 
     @abstractmethod
     def forward(self, *args: Any, **kwargs: Any) -> Tensor:
@@ -112,6 +117,6 @@ class KL(Regularizer):
         super().__init__()
         self.estimator = estimator
 
-    def forward(self, q: Posterior, z: Tensor, prior: Distribution) -> Tensor:  # type: ignore[override]
+    def forward(self, q: Posterior, z: Tensor, prior: Distribution) -> Tensor:
         """(B,) in closed form, (K, B) by draws."""
         return divergence(q, prior, z, estimator=self.estimator)

@@ -12,6 +12,7 @@ from aezoo.registry.entries import CONTEXT, DatasetEntry, Entry, Kind, Model, Pa
 from aezoo.registry.hookspecs import hookimpl
 from aezoo.registry.lookup import Lookup
 from aezoo.registry.plugins import Plugin, Plugins
+from aezoo.registry.tables import fill, readme
 
 plugins = Plugins()
 models: Lookup[Model] = Lookup("model", plugins)
@@ -51,6 +52,7 @@ __all__ = [
     "asks_for",
     "corruptions",
     "datasets",
+    "fill",
     "generate",
     "hookimpl",
     "likelihoods",
@@ -61,6 +63,7 @@ __all__ = [
     "plugins",
     "priors",
     "read",
+    "readme",
     "register",
     "regularizers",
     "render",

@@ -39,7 +39,7 @@ class Lookup(Mapping[str, E], Generic[E]):
         return found
 
     def __getitem__(self, name: str) -> E:
-        """The entry of that name; raises UnknownNameError with near-misses, or PluginError when two plugins claim it."""
+        """The entry; raises UnknownNameError with near-misses, or PluginError when two plugins claim the name."""
         entries = self._by_name().get(name)
         if not entries:
             raise UnknownNameError(self._explain(name))
@@ -65,7 +65,9 @@ class Lookup(Mapping[str, E], Generic[E]):
         rows = [entry for entries in self._by_name().values() for entry in entries]
         for key, value in wanted.items():
             if rows and not hasattr(rows[0], key):
-                raise UnknownNameError(f"entries have no field {key!r}: search by name, family, plugin or distribution.")
+                raise UnknownNameError(
+                    f"entries have no field {key!r}: search by name, family, plugin or distribution."
+                )
             rows = [entry for entry in rows if getattr(entry, key) == value]
         return rows
 
@@ -74,7 +76,8 @@ class Lookup(Mapping[str, E], Generic[E]):
         for row in community():
             if name in row.get(f"{self.kind}s", ()):
                 return f"{message}: {name!r} comes with {row['name']}: pip install {row['name']}"
-        for kind in HOOKS:
+        # a part in the wrong place is likelier meant than a model of the same name
+        for kind in reversed(HOOKS):
             if kind != self.kind and any(entry.name == name for entry in self._plugins.entries(kind)):
                 return f"{message}; {name!r} is registered as {kind}: use {USE[kind].replace('{}', name)}"
         message += near_misses(name, self) or f"; registered are {', '.join(self) or 'none'}"

@@ -54,11 +54,12 @@ class Loaded:
         return len(self.split)
 
     def epoch(self, batch_size: int, order: torch.Generator | None = None) -> Iterator[Tensor]:  # noqa: D102
-        loader: DataLoader[Tensor] = DataLoader(
-            self.split.subset(), batch_size=batch_size, shuffle=order is not None, generator=order
-        )
-        for rows in loader:
+        rows_in_order = self.split.batches(batch_size)
+        for rows in rows_in_order if order is None else self._shuffled(batch_size, order):
             yield self.model.prepare(rows)
+
+    def _shuffled(self, batch_size: int, order: torch.Generator) -> DataLoader[Tensor]:
+        return DataLoader(self.split.subset(), batch_size=batch_size, shuffle=True, generator=order)
 
 
 def make_batches(split: Split, model: Autoencoder) -> Batches:

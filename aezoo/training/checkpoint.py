@@ -34,7 +34,7 @@ class Header(Config):
     data: DataSpec
     plugin: str = ""
     distribution: str = ""
-    versions: dict[str, str] = {}
+    versions: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
 
 
 def build_model(name: str, values: dict[str, Any], spec: DataSpec) -> Autoencoder:
@@ -87,7 +87,9 @@ def read_header(path: str | Path) -> Header:
         with safe_open(file, framework="pt") as opened:
             metadata = opened.metadata() or {}
     except (SafetensorError, OSError, ValueError) as error:
-        raise CheckpointError(f"{file} is no whole safetensors file ({_line(error)}): train again, or copy it again.") from None
+        raise CheckpointError(
+            f"{file} is no whole safetensors file ({_line(error)}): train again, or copy it again."
+        ) from None
     if "aezoo" not in metadata:
         raise CheckpointError(f"{file} was not written by aezoo: its header has no 'aezoo' entry.")
     try:
@@ -100,8 +102,10 @@ def read_header(path: str | Path) -> Header:
         raise CheckpointError(f"the header of {file} is not one that aezoo writes ({_line(error)}).") from None
 
 
-def load_model(path: str | Path, device: str | torch.device = "cpu") -> tuple[Autoencoder, Header]:
-    """The model of a checkpoint, in evaluation mode, and its header.
+def load_model(
+    path: str | Path, device: str | torch.device = "cpu", into: Autoencoder | None = None
+) -> tuple[Autoencoder, Header]:
+    """The model of a checkpoint, in evaluation mode, and its header; ``into`` is a model composed by hand to fill.
 
     Raises:
         CheckpointError: the file is missing, broken or foreign, its model is not registered (the message says what
@@ -109,19 +113,14 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> tuple[Au
     """
     file = find_model_file(path)
     header = read_header(file)
-    try:
-        registry.models[header.model]
-    except UnknownNameError as error:
-        hint = f"install it: pip install {header.distribution}" if header.distribution else str(error)
-        raise CheckpointError(
-            f"{file} holds a {header.model!r} model of plugin {header.plugin!r} ({header.distribution}), which is not "
-            f"installed or disabled: {hint}."
-        ) from None
+    if into is None:
+        _refuse_unregistered(file, header)
     with safe_open(file, framework="pt") as opened:
         stored = {name: _Stored(opened.get_slice(name)) for name in opened.keys()}  # noqa: SIM118
         try:
-            _fits(file, _skeleton(header), stored)
-            model = build_model(header.model, header.config, header.data)
+            if into is None:
+                _fits(file, _skeleton(header), stored)
+            model = into or build_model(header.model, header.config, header.data)
         except (PluginError, CheckpointError):
             raise
         except ZooError as error:
@@ -132,6 +131,19 @@ def load_model(path: str | Path, device: str | torch.device = "cpu") -> tuple[Au
         model.double()
     model.load_state_dict(weights)
     return model.to(device).eval(), header
+
+
+def _refuse_unregistered(file: Path, header: Header) -> None:
+    if not header.model:
+        raise CheckpointError(f"{file} holds a model composed by hand: use aezoo.load(path, into=model).")
+    try:
+        registry.models[header.model]
+    except UnknownNameError as error:
+        hint = f"install it: pip install {header.distribution}" if header.distribution else str(error)
+        raise CheckpointError(
+            f"{file} holds a {header.model!r} model of plugin {header.plugin!r} ({header.distribution}), which is not "
+            f"installed or disabled: {hint}."
+        ) from None
 
 
 class _Stored:
@@ -157,10 +169,14 @@ def _fits(file: Path, model: Autoencoder | None, stored: dict[str, _Stored]) -> 
     wanted = {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
     for name in sorted(wanted.keys() ^ stored.keys()):
         problem = "lacks" if name in wanted else "has an unknown"
-        raise CheckpointError(f"{file} {problem} tensor {name!r}: it does not belong to the model that its header names.")
+        raise CheckpointError(
+            f"{file} {problem} tensor {name!r}: it does not belong to the model that its header names."
+        )
     for name, shape in wanted.items():
         if stored[name].shape != shape:
-            raise CheckpointError(f"tensor {name!r} of {file} has shape {stored[name].shape}, and the model needs {shape}.")
+            raise CheckpointError(
+                f"tensor {name!r} of {file} has shape {stored[name].shape}, and the model needs {shape}."
+            )
 
 
 def _line(error: Exception) -> str:

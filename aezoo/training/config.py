@@ -12,7 +12,9 @@ from aezoo.config import Config
 class TrainConfig(Config):
     """How a model is trained."""
 
-    epochs: int = Field(50, ge=1, description="passes over the training split")
+    epochs: int | None = Field(
+        None, ge=1, description="passes over the training split (default: enough for 2000 steps, at least 10)"
+    )
     batch_size: int = Field(128, ge=1, description="rows a step")
     lr: float = Field(1e-3, gt=0, description="learning rate")
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="optimizer")

@@ -39,7 +39,11 @@ def write_whole(path: str | Path, write: Callable[[Path], None]) -> None:
 
 def write_text(path: str | Path, text: str) -> None:
     """``write_whole`` for a text."""
-    write_whole(path, lambda beside: None if beside.write_text(text, encoding="utf-8") else None)
+
+    def write(beside: Path) -> None:
+        beside.write_text(text, encoding="utf-8")
+
+    write_whole(path, write)
 
 
 def _sync(path: Path) -> None:

@@ -20,8 +20,8 @@ def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> t
         return torch.optim.SGD(
             found, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=fused
         )
-    kind = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
-    return kind(found, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
+    kind: type[torch.optim.Optimizer] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
+    return kind(found, lr=config.lr, weight_decay=config.weight_decay, fused=fused)  # type: ignore[call-arg]
 
 
 def learning_rate(config: TrainConfig, step: int, total: int) -> float:

@@ -20,6 +20,7 @@ from aezoo.training.progress import Progress
 from aezoo.training.record import Record
 
 Metrics = dict[str, float]
+DEFAULT_STEPS = 2000
 
 
 class Trainer:
@@ -52,7 +53,7 @@ class Trainer:
         self.on_epoch = on_epoch or (lambda metrics, keep: None)
         self.progress = progress or Progress(enabled=False)
         if model.preprocess is not None:
-            model.preprocess.fit(splits.train.batches(8192))  # type: ignore[operator]
+            model.preprocess.fit(splits.train.batches(8192))
         self.train = make_batches(splits.train, model)
         self.validation = make_batches(splits.validation, model) if len(splits.validation) else None
         self.batch_size = min(config.batch_size, len(self.train))
@@ -65,7 +66,9 @@ class Trainer:
         self.opponents = {n: make_optimizer(m.parameters(), config) for n, m in model.opponents().items()}
         self.autocast, self.scaler = _arithmetic(config.precision, self.device)
         self.order = torch.Generator().manual_seed(config.seed)
-        self.total_steps = config.epochs * math.ceil(len(self.train) / self.batch_size)
+        steps = math.ceil(len(self.train) / self.batch_size)
+        self.epochs = config.epochs or max(10, math.ceil(DEFAULT_STEPS / steps))
+        self.total_steps = self.epochs * steps
         self.step = 0
 
     def fit(self) -> list[Metrics]:
@@ -75,8 +78,8 @@ class Trainer:
         # the noise of training is a stream of its own, so that the caller's is left as it was
         with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
             torch.manual_seed(self.config.seed)
-            with self.progress.of(self.config.epochs, len(self.train)):
-                for epoch in range(1, self.config.epochs + 1):
+            with self.progress.of(self.epochs, len(self.train)):
+                for epoch in range(1, self.epochs + 1):
                     metrics = {"epoch": epoch, **self._train_epoch(), **self._validate(), "step": self.step}
                     history.append(metrics)
                     watched = metrics.get("validation_loss", -math.inf)
@@ -86,7 +89,9 @@ class Trainer:
                         best_weights = copy.deepcopy(self.model.state_dict()) if self.config.patience else None
                     self.on_epoch(metrics, better)
                     if self.config.patience and epoch - best_epoch >= self.config.patience:
-                        self.notes.append(f"stopped after epoch {epoch}: the best validation loss was epoch {best_epoch}'s.")
+                        self.notes.append(
+                            f"stopped after epoch {epoch}: the best validation loss was epoch {best_epoch}'s."
+                        )
                         break
         if best_weights is not None:
             self.model.load_state_dict(best_weights)
@@ -118,7 +123,7 @@ class Trainer:
     def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, lr: float) -> None:
         set_learning_rate(optimizer, lr)
         optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.scale(loss).backward()
         if self.config.clip_norm is not None:
             self.scaler.unscale_(optimizer)
             torch.nn.utils.clip_grad_norm_(

@@ -25,7 +25,7 @@ class ContractiveConfig(PointConfig):
     code_activation: Choice = Field(
         Choice(name="sigmoid"), description="activation of the code", json_schema_extra={"kind": "activation"}
     )
-    contraction: aezoo.Weight = Field(0.1, description="weight of the Jacobian's squared norm")
+    contraction: aezoo.Weight = Field(0.03, description="weight of the Jacobian's squared norm")
     projections: int | None = PROJECTIONS
 
 

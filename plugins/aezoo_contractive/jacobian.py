@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
 
-from aezoo.errors import CompositionError
-from aezoo.parts import Regularizer
-
 # the base class of every batch normalisation, in torch's own words
 from torch.nn.modules.batchnorm import _BatchNorm
+
+from aezoo.errors import CompositionError
+from aezoo.parts import Regularizer
 
 
 class Contraction(Regularizer):
@@ -36,7 +37,7 @@ class Contraction(Regularizer):
                 "use norm=layer or none."
             )
 
-    def forward(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:  # type: ignore[override]
+    def forward(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
         """(B,), nats: unitless squared norms."""
         trained = torch.is_grad_enabled()
         with torch.enable_grad():
@@ -44,7 +45,8 @@ class Contraction(Regularizer):
             code = encode(x).flatten(1)
             directions = self._directions(code)
             (products,) = torch.autograd.grad(code, x, directions, is_grads_batched=True, create_graph=trained)
-        return products.square().flatten(2).sum((0, 2))
+        penalty: Tensor = products.square().flatten(2).sum((0, 2))
+        return penalty
 
     def _directions(self, code: Tensor) -> Tensor:
         """P directions for each row (P, B, Z), scaled so that E Σ v·vᵀ = I."""
@@ -54,6 +56,7 @@ class Contraction(Regularizer):
             return eye[:, None].expand(size, rows, size)
         # one basis a batch is enough: independent signs give every row a rotation of its own
         gaussian = torch.randn(size, self.projections, dtype=code.dtype, device=code.device)
-        basis = torch.linalg.qr(gaussian).Q.t()
+        basis: Tensor = torch.linalg.qr(gaussian).Q.t()
         signs = torch.randint(0, 2, (rows, size), device=code.device).to(code.dtype) * 2 - 1
-        return (size / self.projections) ** 0.5 * basis[:, None] * signs
+        scale = math.sqrt(size / self.projections)
+        return scale * basis[:, None] * signs

@@ -20,7 +20,7 @@ class L1(Regularizer):
         super().__init__()
         self.unit_norm = unit_norm
 
-    def forward(self, z: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, z: Tensor) -> Tensor:
         """(K, B)."""
         return z.abs().flatten(2).sum(-1)
 
@@ -29,7 +29,7 @@ class L1(Regularizer):
         if self.unit_norm:
             _atoms(decoder)
 
-    def after_step(self, decoder: nn.Module) -> None:  # type: ignore[override]
+    def after_step(self, decoder: nn.Module) -> None:
         """Puts the atoms back to unit length."""
         if self.unit_norm:
             weight = _atoms(decoder)
@@ -54,7 +54,7 @@ class FiringRate(Regularizer):
         super().__init__()
         self.rate = rate
 
-    def forward(self, z: Tensor) -> Tensor:  # type: ignore[override]
+    def forward(self, z: Tensor) -> Tensor:
         """() for sigmoid codes z (K, B, *Z)."""
         # a unit that is off, or on, for a whole batch would cost an infinite amount
         mean = z.mean((0, 1)).clamp(1e-6, 1 - 1e-6)

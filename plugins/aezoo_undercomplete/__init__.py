@@ -20,7 +20,9 @@ class LinearConfig(ModelConfig):
 
     hidden: aezoo.Sizes = Field((), description="sizes of further linear layers, mirrored")
     activation: Choice = Field(
-        Choice(name="identity"), description="identity: a linear model has no other", json_schema_extra={"kind": "activation"}
+        Choice(name="identity"),
+        description="identity: a linear model has no other",
+        json_schema_extra={"kind": "activation"},
     )
 
     @model_validator(mode="after")

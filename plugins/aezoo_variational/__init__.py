@@ -11,7 +11,7 @@ import aezoo
 from aezoo import Choice, Config, ModelConfig
 
 Estimator = Literal["auto", "analytic", "sampled"]
-ESTIMATOR = Field("auto", description="KL in closed form, by draws, or auto: closed form where there is one")
+ESTIMATOR: Estimator = Field("auto", description="KL in closed form, by draws, or auto: closed form where there is one")
 KINGMA = "Kingma & Welling 2014, Auto-encoding variational Bayes, arXiv:1312.6114"
 
 

@@ -1,0 +1,254 @@
+"""What a user calls from Python: ``train`` and ``load``."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import sys
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from aezoo import registry
+from aezoo.assembly import complete
+from aezoo.autoencoder import Autoencoder
+from aezoo.data import Dataset, Splits, open_data
+from aezoo.errors import CheckpointError, DataError, OutputError, UnknownNameError, UsageError, near_misses
+from aezoo.evaluation import evaluate
+from aezoo.options import ModelConfig
+from aezoo.plots import draw_run
+from aezoo.training import (
+    MODEL_FILE,
+    Events,
+    Header,
+    Metrics,
+    Progress,
+    TrainConfig,
+    Trainer,
+    build_model,
+    load_model,
+    save_model,
+    write_text,
+)
+
+CONFIG_FILE = "config.json"
+METRICS_FILE = "metrics.jsonl"
+RESULTS_FILE = "results.json"
+
+
+@dataclass
+class Run:
+    """One training: what went in, and what came out.
+
+    ``history`` holds the metrics of each epoch, ``results`` the figures of the test split, ``notes`` what a user
+    should be told. ``folder`` is None for a run that writes nothing.
+    """
+
+    name: str
+    model: Autoencoder
+    dataset: Dataset
+    splits: Splits
+    config: ModelConfig | None
+    training: TrainConfig
+    folder: Path | None = None
+    history: list[Metrics] = field(default_factory=list)
+    results: dict[str, float] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
+    pictures: list[Path] = field(default_factory=list)
+
+    @property
+    def header(self) -> Header:
+        """What the checkpoint says of itself."""
+        entry = registry.models[self.name] if self.name else None
+        return Header(
+            model=self.name,
+            config=self.config.model_dump(mode="json") if self.config else {},
+            data=self.model.spec,
+            plugin=entry.plugin if entry else "",
+            distribution=entry.distribution if entry else "",
+            versions=_versions(entry.distribution if entry else ""),
+        )
+
+
+def train(
+    model: str | Autoencoder = "contractive",
+    data: Any = "digits",
+    *,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    labels: Any = None,
+    data_dir: str | Path | None = None,
+    trackers: Iterable[Any] = (),
+    progress: bool | None = None,
+    **options: Any,
+) -> Run:
+    """Trains a model, evaluates it on the test split, and, with ``out``, leaves a run folder.
+
+    Args:
+        model: a registered name, or an Autoencoder composed by hand.
+        data: a registered name, a file, an array, a tensor, or a torch Dataset.
+        out: the run's folder: config, metrics, checkpoint, results and pictures; None writes nothing.
+        overwrite: replace a run that is there.
+        labels: of the rows, for the linear probe and the pictures.
+        data_dir: folder of a dataset that is read from one, such as mnist.
+        trackers: objects with training hooks (``aezoo_epoch_end`` ...).
+        progress: show it; None shows it on a terminal.
+        **options: options of the model and of training, by name (``latent_dim=8, epochs=20``).
+
+    Raises:
+        UsageError: an unknown name, or an option that does not exist, is out of range or does not fit.
+        DataError: data that is missing, malformed or does not fit the model.
+        OutputError: the folder exists or cannot be written.
+        DivergenceError: the loss stopped being finite; what was written before stays.
+    """
+    name = model if isinstance(model, str) else ""
+    ours, theirs = _split_options(name, options)
+    config = None
+    if name:
+        entry = registry.models[name]
+        config = complete(entry.config.parse(theirs, owner=f"model {name!r}"))
+    training = TrainConfig.parse(ours, owner="training")
+    folder = _refuse_existing(out, overwrite)
+    dataset = open_data(data, labels=labels, data_dir=data_dir)
+    splits = dataset.split(training.validation, training.seed)
+    if isinstance(model, str):
+        assert config is not None
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(training.seed)
+            model = build_model(name, config.model_dump(mode="json"), dataset.spec)
+    elif model.spec.shape != dataset.spec.shape:
+        raise DataError(f"the model was built for data of shape {model.spec.shape}, and this is {dataset.spec.shape}.")
+    run = Run(name, model, dataset, splits, config, training, folder)
+    return _Session(run, overwrite, trackers, Progress(progress)).go()
+
+
+def load(path: str | Path, *, into: Autoencoder | None = None, device: str = "cpu") -> Autoencoder:
+    """The trained model of a run's folder or a .safetensors file, in evaluation mode; nothing else is needed.
+
+    Args:
+        path: the folder or file.
+        into: a model composed by hand, as it was given to ``train``, whose weights are to be set.
+        device: where to.
+
+    Raises:
+        CheckpointError: the file is missing, broken or foreign, or its model is not installed.
+    """
+    return load_model(path, device, into)[0]
+
+
+class _Session:
+    """Writes down what happens while a run trains."""
+
+    def __init__(self, run: Run, overwrite: bool, trackers: Iterable[Any], progress: Progress) -> None:
+        self.run = run
+        self.overwrite = overwrite
+        self.events = Events(trackers, run.notes.append)
+        self.trainer = Trainer(run.model, run.splits, run.training, self._on_epoch, progress)
+        run.training = run.training.model_copy(update={"epochs": self.trainer.epochs})
+        run.notes += self.trainer.notes
+
+    def go(self) -> Run:
+        run = self.run
+        if run.folder is not None:
+            self._prepare_folder(run.folder)
+        self.events.call("aezoo_train_start", run=run)
+        before = len(self.trainer.notes)
+        self.trainer.fit()
+        run.notes += self.trainer.notes[before:]
+        run.results = evaluate(run.model, run.splits, seed=run.training.seed)
+        if run.folder is not None:
+            save_model(run.folder / MODEL_FILE, run.model, run.header)
+            write_text(run.folder / RESULTS_FILE, json.dumps(run.results, indent=1) + "\n")
+            run.pictures = draw_run(run.folder, run.model, run.splits, run.history)
+        self.events.call("aezoo_train_end", run=run, results=run.results)
+        return run
+
+    def _on_epoch(self, metrics: Metrics, keep: bool) -> None:
+        run = self.run
+        run.history.append(metrics)
+        if run.folder is not None:
+            if keep:
+                save_model(run.folder / MODEL_FILE, run.model, run.header)
+            self._append(run.folder / METRICS_FILE, json.dumps(metrics) + "\n")
+        self.events.call("aezoo_epoch_end", run=run, metrics=metrics)
+
+    def _prepare_folder(self, folder: Path) -> None:
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            if self.overwrite:
+                for old in (MODEL_FILE, METRICS_FILE, RESULTS_FILE, *(path.name for path in folder.glob("*.png"))):
+                    (folder / old).unlink(missing_ok=True)
+        except OSError as error:
+            raise OutputError(f"{folder} cannot be written ({error.strerror}): choose another --out.") from error
+        run = self.run
+        content = {
+            "model": run.name,
+            "config": run.header.config,
+            "training": run.training.model_dump(mode="json"),
+            "data": run.dataset.source,
+            "spec": run.dataset.spec.model_dump(mode="json"),
+            "plugin": run.header.plugin,
+            "distribution": run.header.distribution,
+            "versions": run.header.versions,
+        }
+        write_text(folder / CONFIG_FILE, json.dumps(content, indent=1) + "\n")
+
+    def _append(self, path: Path, line: str) -> None:
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(line)
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written ({error.strerror}).") from error
+
+
+def run_config(folder: str | Path) -> dict[str, Any]:
+    """The config.json of a run's folder; raises CheckpointError when it is missing or broken."""
+    path = Path(folder) / CONFIG_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}): give a run's folder, or --data.") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} is not what aezoo train writes: give a run's folder, or --data.")
+    return content
+
+
+def _split_options(name: str, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Options of training, and of the model; raises UnknownNameError for one that is neither's."""
+    ours = TrainConfig.keys()
+    theirs = registry.models[name].config.keys() if name else []
+    for key in options:
+        if key not in ours and key not in theirs:
+            owner = f"model {name!r} has no option {key!r}, nor has" if name else f"no option {key!r} in"
+            raise UnknownNameError(f"{owner} training{near_misses(key, [*ours, *theirs])}.")
+    return {k: v for k, v in options.items() if k in ours}, {k: v for k, v in options.items() if k not in ours}
+
+
+def _refuse_existing(out: str | Path | None, overwrite: bool) -> Path | None:
+    if out is None:
+        return None
+    folder = Path(out)
+    if folder.exists() and not folder.is_dir():
+        raise OutputError(f"{folder} is a file: choose another folder for the run.")
+    if folder.is_dir() and any(folder.iterdir()):
+        if not overwrite:
+            raise UsageError(f"{folder} exists: give --overwrite to replace it, or another --out.")
+        if not (folder / CONFIG_FILE).exists():
+            raise UsageError(f"{folder} is not empty and holds no run: --overwrite replaces runs only.")
+    return folder
+
+
+def _versions(distribution: str) -> dict[str, str]:
+    found = {"python": ".".join(map(str, sys.version_info[:3])), "torch": str(torch.__version__)}
+    for name in dict.fromkeys(("aezoo", distribution)):
+        try:
+            found[name] = importlib.metadata.version(name)
+        except (importlib.metadata.PackageNotFoundError, ValueError):
+            continue
+    return found
+
+
+__all__ = ["Run", "load", "run_config", "train"]

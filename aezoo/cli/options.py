@@ -1,0 +1,119 @@
+"""Command-line options read off config classes: one place says what an option is, and every command follows."""
+
+from __future__ import annotations
+
+import types
+import typing
+from typing import Any, Literal, get_args, get_origin
+
+import click
+from annotated_types import Ge, Gt, Le, Lt
+from pydantic.fields import FieldInfo
+
+from aezoo import registry
+from aezoo.config import Choice, Config, read_value
+
+
+class ConfigOption(click.Option):
+    """An option of a config class, and the section of the help that it stands in."""
+
+    def __init__(self, name: str, field: FieldInfo, section: str) -> None:
+        self.section = section
+        self.field_name = name
+        extra = _extra(field)
+        flag = "--" + str(extra.get("flag", name)).replace("_", "-")
+        plain = _without_none(field.annotation)
+        is_flag = plain is bool
+        self._annotation = plain
+        super().__init__(
+            [name, f"{flag}/--no-{flag[2:]}" if is_flag else flag],
+            default=None,
+            multiple=get_origin(plain) is tuple and extra.get("kind") is not None,
+            help=_help(field),
+            metavar=None if is_flag else _metavar(plain, field),
+        )
+
+    def read(self, value: Any) -> Any:
+        """The value that the config class validates, of the text that the user gave."""
+        if not isinstance(value, str) or self._annotation is str or _reads_text(self._annotation):
+            return value
+        return read_value(value)
+
+
+def config_options(config: type[Config], section: str) -> list[ConfigOption]:
+    """One option for each field of ``config``."""
+    return [ConfigOption(name, field, section) for name, field in config.model_fields.items()]
+
+
+def given(command: click.Command, ctx: click.Context) -> dict[str, Any]:
+    """The config options that the user gave, as values for their config classes."""
+    values: dict[str, Any] = {}
+    for option in command.params:
+        if isinstance(option, ConfigOption):
+            value = ctx.params.get(option.field_name)
+            if value is not None and value != ():
+                values[option.field_name] = option.read(value)
+    return values
+
+
+def _extra(field: FieldInfo) -> dict[str, Any]:
+    return dict(field.json_schema_extra) if isinstance(field.json_schema_extra, dict) else {}
+
+
+def _without_none(annotation: Any) -> Any:
+    if get_origin(annotation) in (types.UnionType, typing.Union):
+        rest = [option for option in get_args(annotation) if option is not type(None)]
+        if len(rest) == 1:
+            return rest[0]
+    return annotation
+
+
+def _reads_text(annotation: Any) -> bool:
+    """Whether the config class itself reads the option's text: parts, sizes, and words to choose from."""
+    if get_origin(annotation) is Literal:
+        return all(isinstance(option, str) for option in get_args(annotation))
+    return get_origin(annotation) is tuple or (isinstance(annotation, type) and issubclass(annotation, Choice))
+
+
+def _metavar(annotation: Any, field: FieldInfo) -> str:
+    extra = _extra(field)
+    if "kind" in extra:
+        return {"regularizer": "NAME=WEIGHT", "corruption": "NAME=STRENGTH"}.get(str(extra["kind"]), "NAME")
+    if get_origin(annotation) is Literal:
+        return "|".join(map(str, get_args(annotation)))
+    if get_origin(annotation) is tuple:
+        return "SIZES"
+    if annotation in (int, float):
+        return "INTEGER" if annotation is int else "NUMBER"
+    return "TEXT" if annotation is str else "NUMBER" if _is_number(annotation) else "VALUE"
+
+
+def _is_number(annotation: Any) -> bool:
+    return get_origin(annotation) in (types.UnionType, typing.Union) and float in get_args(annotation)
+
+
+def _help(field: FieldInfo) -> str:
+    notes = []
+    default = field.default
+    if not field.is_required() and default is not None and default != ():
+        notes.append(f"default: {_shown(default)}")
+    bounds = [_bound(rule) for rule in field.metadata]
+    notes += [" and ".join(bound for bound in bounds if bound)] if any(bounds) else []
+    kind = _extra(field).get("kind")
+    if kind:
+        notes.append(f"registered: {', '.join(registry.parts[kind])}")
+    return (field.description or "") + (f" [{'; '.join(notes)}]" if notes else "")
+
+
+def _bound(rule: Any) -> str:
+    for kind, sign, name in ((Ge, "≥", "ge"), (Gt, ">", "gt"), (Le, "≤", "le"), (Lt, "<", "lt")):
+        if isinstance(rule, kind):
+            value = getattr(rule, name)
+            return f"{sign} {value:,}" if value < 1e7 else ""
+    return ""
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -1,0 +1,150 @@
+"""``aezoo train``: its options are those of the chosen model, read off its config class."""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import click
+
+from aezoo import registry
+from aezoo.cli.options import ConfigOption, config_options, given
+from aezoo.cli.output import as_json, figure, note, print_json, print_table
+from aezoo.errors import DataError, RunInterruptedError, UnknownNameError, UsageError, near_misses
+from aezoo.training.config import TrainConfig
+
+DEFAULT_MODEL = "contractive"
+# what a config file may hold beside the options of the model and of training
+PLACES = ("model", "data", "data_dir", "labels", "out")
+
+
+class TrainCommand(click.Command):
+    """A command whose options depend on the model that its arguments, or its config file, name."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Adds the options of the model before the arguments are read."""
+        settings = _read_toml(_peek(args, "--config"))
+        name = _peek(args, "--model") or str(settings.get("model", DEFAULT_MODEL))
+        own = [option for option in self.params if not isinstance(option, ConfigOption)]
+        theirs = config_options(registry.models[name].config, f"Options of {name}")
+        self.params = [*own, *theirs, *config_options(TrainConfig, "Options of training")]
+        extra["obj"] = (name, settings)
+        return super().make_context(info_name, args, parent, **extra)
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """One section for each owner of options."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(getattr(parameter, "section", "What and where"), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
+@click.command(cls=TrainCommand)
+@click.option("--model", metavar="NAME", help=f"Model; aezoo list shows all. [default: {DEFAULT_MODEL}]")
+@click.option("--data", metavar="NAME|FILE", help="Dataset, or .npy, .npz, .csv or IDX file. [default: digits]")
+@click.option("--data-dir", metavar="FOLDER", help="Folder of a dataset read from one, such as mnist.")
+@click.option("--labels", metavar="FILE", help="Labels of the rows of a data file (.npy, or one a line).")
+@click.option("--out", metavar="FOLDER", help="The run's folder. [default: runs/MODEL-DATA, numbered if it exists]")
+@click.option("--overwrite", is_flag=True, help="Replace the run that --out holds.")
+@click.option("--config", metavar="FILE.toml", help="Options from a file; those given here win.")
+@as_json
+@click.pass_context
+def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: Any) -> None:
+    """Train a model, evaluate it, and leave a run folder with checkpoint, figures and pictures."""
+    name, settings = ctx.obj
+    command = ctx.command
+    flags = {str(o.opts[0])[2:].replace("-", "_"): o.field_name for o in command.params if isinstance(o, ConfigOption)}
+    options = {**_from_file(settings, flags, name), **given(command, ctx)}
+    places = {key: arguments.get(key) or settings.get(key) for key in PLACES[1:]}
+    data = places["data"] or "digits"
+
+    from aezoo import api
+
+    out = Path(places["out"] or _free_folder(name, data))
+    try:
+        run = api.train(
+            name,
+            data,
+            out=out,
+            overwrite=overwrite,
+            labels=None if places["labels"] is None else read_labels(places["labels"]),
+            data_dir=places["data_dir"],
+            **options,
+        )
+    except KeyboardInterrupt:
+        kept = "the checkpoint of the last whole epoch" if (out / api.MODEL_FILE).exists() else "no checkpoint yet"
+        raise RunInterruptedError(f"interrupted; {out} holds {kept}.") from None
+    for line in run.notes:
+        note(line)
+    if as_json:
+        print_json({"run": str(run.folder), "model": name, **run.results})
+        return
+    print_table([(key, figure(value)) for key, value in run.results.items()], ("test split", ""), right=(1,))
+    click.echo(f"run: {run.folder} ({', '.join(path.name for path in run.pictures)})")
+    click.echo(f"next: aezoo evaluate {run.folder}    or in Python: aezoo.load({str(run.folder)!r})")
+
+
+def read_labels(path: str) -> Any:
+    """Labels (N,) of a .npy file or of a text file with one a line; raises DataError."""
+    import numpy as np
+
+    try:
+        if path.endswith(".npy"):
+            return np.load(path, allow_pickle=False)
+        return np.array(Path(path).read_text(encoding="utf-8").split())
+    except (OSError, ValueError, EOFError) as error:
+        raise DataError(f"labels {path} cannot be read ({error}): give a .npy file, or text with one a line.") from None
+
+
+def _peek(args: list[str], flag: str) -> str | None:
+    """The value of ``flag`` in arguments that are not parsed yet; the last one counts."""
+    found = None
+    for index, argument in enumerate(args):
+        if argument == "--":
+            break
+        if argument == flag and index + 1 < len(args):
+            found = args[index + 1]
+        elif argument.startswith(f"{flag}="):
+            found = argument.partition("=")[2]
+    return found
+
+
+def _read_toml(path: str | None) -> dict[str, Any]:
+    if path is None:
+        return {}
+    try:
+        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise UsageError(f"config {path} cannot be read ({error}): give a TOML file of options.") from None
+    return {key.replace("-", "_"): value for key, value in values.items()}
+
+
+def _from_file(settings: dict[str, Any], flags: dict[str, str], name: str) -> dict[str, Any]:
+    """The file's options by field name; raises UnknownNameError for a key that is no option."""
+    options = {}
+    for key, value in settings.items():
+        if key in PLACES:
+            continue
+        if key not in flags and key not in flags.values():
+            known = [*PLACES, *flags]
+            raise UnknownNameError(
+                f"the config file's {key!r} is no option of {name} or training{near_misses(key, known)}."
+            )
+        options[flags.get(key, key)] = value
+    return options
+
+
+def _free_folder(model: str, data: Any) -> Path:
+    base = Path("runs") / f"{model}-{Path(str(data).split(',')[0]).stem}"
+    folder, count = base, 1
+    while folder.exists():
+        count += 1
+        folder = base.with_name(f"{base.name}-{count}")
+    return folder

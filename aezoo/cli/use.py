@@ -1,0 +1,256 @@
+"""Commands that use a trained model: a run's folder, or a bare .safetensors file."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from aezoo import registry
+from aezoo.cli.output import as_json, figure, print_json, print_table
+from aezoo.cli.train import read_labels
+from aezoo.errors import UsageError
+
+if TYPE_CHECKING:
+    from aezoo.data import Split, Splits
+    from aezoo.training import Header
+
+F = TypeVar("F", bound=Callable[..., Any])
+SPLITS = ("train", "validation", "test", "all")
+device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
+seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draws.")
+
+
+def data_options(split: str) -> Callable[[F], F]:
+    """Which rows a command works on."""
+
+    def add(command: F) -> F:
+        for option in (
+            click.option("--split", type=click.Choice(SPLITS), default=split, show_default=True, help="Which rows."),
+            click.option("--data-dir", metavar="FOLDER", help="Folder of a dataset read from one."),
+            click.option("--data", metavar="NAME|FILE", help="Data. [default: what the run was trained on]"),
+        ):
+            command = option(command)
+        return command
+
+    return add
+
+
+def _open(run: str, device: str) -> tuple[Any, Header]:
+    from aezoo.training import load_model, pick_device
+
+    return load_model(run, pick_device(device))
+
+
+def _splits(
+    run: str, header: Header, data: str | None, data_dir: str | None = None, labels: str | None = None
+) -> Splits:
+    """The splits that the run was trained with, or those of other data."""
+    from aezoo import api
+    from aezoo.data import open_data
+    from aezoo.errors import DataError
+
+    known = read_labels(labels) if labels else None
+    training: dict[str, Any] = {}
+    if Path(run).is_dir() and data is None:
+        config = api.run_config(run)
+        source, training = config.get("data") or {}, config.get("training") or {}
+        if "name" not in source:
+            raise UsageError(f"{run} was trained on data given in Python: name it by --data.")
+        dataset = open_data(source["name"], labels=known, **source.get("options", {}))
+    else:
+        if data is None and header.data.name not in registry.datasets:
+            raise UsageError(f"{run} says nothing of where its data {header.data.name!r} is: name it by --data.")
+        dataset = open_data(data or header.data.name, data_dir=data_dir, labels=known)
+    if dataset.spec.shape != header.data.shape:
+        raise DataError(
+            f"the model was built for data of shape {header.data.shape}, and {dataset.spec.name} is of shape "
+            f"{dataset.spec.shape}."
+        )
+    return dataset.split(training.get("validation"), training.get("seed", 0))
+
+
+def _rows(splits: Splits, which: str) -> Split:
+    split: Split = splits.test.dataset.all() if which == "all" else getattr(splits, which)
+    if not len(split):
+        raise UsageError(f"the {which} split has no rows: choose another --split.")
+    return split
+
+
+def _each(function: Callable[..., Any], split: Split, what: str, draws: int | None, seed: int) -> Any:
+    """What ``function`` gives for every row, as one array; rows are read piece by piece, with progress."""
+    import torch
+
+    from aezoo.training import Progress
+
+    if draws is not None:
+        # one call, since pieces with one seed would all get the same draws
+        return function(split.rows(), draws=draws, seed=seed).cpu().numpy()
+    pieces = []
+    progress = Progress()
+    with progress.of(1, len(split), what):
+        for piece in split.batches(8192):
+            pieces.append(function(piece).cpu())
+            progress.advance(len(piece))
+    return torch.cat(pieces).numpy()
+
+
+def _write(out: str | None, run: str, name: str, values: Any) -> Path:
+    """Saves an array as .npy or .csv; by default beside the checkpoint."""
+    import numpy as np
+
+    from aezoo.training import write_whole
+
+    folder = Path(run) if Path(run).is_dir() else Path(run).parent
+    path = Path(out) if out else folder / name
+    if path.suffix not in (".npy", ".csv"):
+        raise UsageError(f"--out {path} must end in .npy or .csv.")
+    array = np.asarray(values)
+
+    def save(beside: Path) -> None:
+        if path.suffix == ".npy":
+            np.save(beside, array, allow_pickle=False)
+        else:
+            np.savetxt(beside, array.reshape(len(array), -1), delimiter=",", fmt="%.9g")
+
+    write_whole(path, save)
+    return path
+
+
+def _report(path: Path, values: Any, as_json: bool) -> None:
+    shape = list(values.shape)
+    if as_json:
+        print_json({"out": str(path), "shape": shape})
+    else:
+        click.echo(f"wrote {path}, {'×'.join(map(str, shape))}")
+
+
+@click.command()
+@click.argument("run")
+@data_options("test")
+@click.option("--labels", metavar="FILE", help="Labels of the rows of a data file.")
+@click.option("--draws", type=click.IntRange(1), default=10, show_default=True, help="Draws for the bound.")
+@seed
+@device
+@as_json
+def evaluate(
+    run: str,
+    split: str,
+    labels: str | None,
+    data: str | None,
+    data_dir: str | None,
+    draws: int,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Measure a trained model on its test split."""
+    from aezoo.evaluation import evaluate as measure
+
+    model, header = _open(run, device)
+    splits = _splits(run, header, data, data_dir, labels)
+    if split == "all":
+        splits, split = splits._replace(test=splits.test.dataset.all()), "test"
+    results = measure(model, splits, seed=seed, draws=draws, rows=split)
+    if as_json:
+        print_json(results)
+    else:
+        print_table([(key, figure(value)) for key, value in results.items()], (f"{split} split", ""), right=(1,))
+
+
+def _apply(
+    method: str,
+    name: str,
+    *,
+    run: str,
+    out: str | None,
+    as_json: bool,
+    data: str | None,
+    data_dir: str | None,
+    split: str,
+    device: str,
+    draws: int | None,
+    seed: int,
+) -> None:
+    model, header = _open(run, device)
+    rows = _rows(_splits(run, header, data, data_dir), split)
+    values = _each(getattr(model, method), rows, method, draws, seed)
+    _report(_write(out, run, name, values), values, as_json)
+
+
+draws_option = click.option("--draws", type=click.IntRange(1), help="Draws of the posterior (default: its mean).")
+out_option = click.option("--out", metavar="FILE", help="A .npy or .csv file. [default: beside the checkpoint]")
+
+
+@click.command()
+@click.argument("run")
+@data_options("all")
+@out_option
+@draws_option
+@seed
+@device
+@as_json
+def encode(**arguments: Any) -> None:
+    """Write the codes of data."""
+    _apply("encode", "codes.npy", **arguments)
+
+
+@click.command()
+@click.argument("run")
+@data_options("all")
+@out_option
+@draws_option
+@seed
+@device
+@as_json
+def reconstruct(**arguments: Any) -> None:
+    """Write the reconstructions of data, in raw units."""
+    _apply("reconstruct", "reconstructions.npy", **arguments)
+
+
+@click.command()
+@click.argument("run")
+@click.option("-n", "count", type=click.IntRange(1), default=64, show_default=True, help="How many.")
+@click.option("--noise", is_flag=True, help="Draw from the likelihood too, instead of its mean.")
+@out_option
+@seed
+@device
+@as_json
+def sample(run: str, count: int, noise: bool, out: str | None, seed: int, device: str, as_json: bool) -> None:
+    """Write data drawn from a model that has a prior, in raw units."""
+    model, _ = _open(run, device)
+    values = model.sample(count, seed=seed, noise=noise).numpy()
+    _report(_write(out, run, "samples.npy", values), values, as_json)
+
+
+@click.command()
+@click.argument("run")
+@data_options("all")
+@click.option("--out", metavar="FILE", help="A .npy or .csv file. [default: standard output, one a line]")
+@draws_option
+@seed
+@device
+@as_json
+def score(
+    run: str,
+    split: str,
+    data: str | None,
+    data_dir: str | None,
+    out: str | None,
+    draws: int | None,
+    seed: int,
+    device: str,
+    as_json: bool,
+) -> None:
+    """Print one anomaly score a row: the negative log-likelihood bound, in nats."""
+    model, header = _open(run, device)
+    rows = _rows(_splits(run, header, data, data_dir), split)
+    values = _each(model.score, rows, "score", draws, seed)
+    if out:
+        _report(_write(out, run, "", values), values, as_json)
+    elif as_json:
+        print_json([float(value) for value in values])
+    else:
+        click.echo("\n".join(f"{value:.6g}" for value in values))

@@ -1,0 +1,33 @@
+"""How much of its code a model uses.
+
+Shapes: n rows, Z values of one code.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from aezoo.evaluation.split import Array
+
+ACTIVE_VARIANCE = 0.01
+# a value that an activation set to zero is exactly that; the tolerance only forgives rounding
+ZERO = 1e-6
+
+
+def active_units(codes: Array) -> int:
+    """How many values of the posterior mean (n, Z) have a variance over the rows above 0.01.
+
+    That threshold means something next to a prior of unit scale: a unit that the posterior ignores stays near it.
+    Burda et al. 2016, arXiv:1509.00519, section 5.2.
+    """
+    return int((codes.var(axis=0, dtype=np.float64) > ACTIVE_VARIANCE).sum())
+
+
+def l0(codes: Array) -> float:
+    """The mean number of values above 1e-6 in size in a code, of codes (n, Z)."""
+    return float((np.abs(codes) > ZERO).sum(axis=1).mean())
+
+
+def dead_units(codes: Array) -> int:
+    """How many values of codes (n, Z) never exceed 1e-6 in size on any of the rows."""
+    return int((~(np.abs(codes) > ZERO).any(axis=0)).sum())

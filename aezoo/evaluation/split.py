@@ -1,0 +1,47 @@
+"""How the rows of a split get to a figure: some of them, in bounded passes, as codes or as the model sees them.
+
+Shapes: n rows, D values of one datum, Z values of one code (flattened).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from aezoo.autoencoder import Autoencoder
+from aezoo.data import Split
+
+Array = np.ndarray[Any, Any]
+# a categorical decoder gives hundreds of values for each one of the datum: what bounds a pass is its output
+PASS_OUTPUTS = 1 << 24
+MOST_ROWS = 512
+
+
+def rows_a_pass(model: Autoencoder, draws: int = 1) -> int:
+    """How many rows, each decoded ``draws`` times, go through the model at once in bounded memory."""
+    return max(1, min(MOST_ROWS, PASS_OUTPUTS // (model.decoder.likelihood.outputs.size * draws)))
+
+
+def some_rows(split: Split, at_most: int, seed: int = 0) -> Split:
+    """``split`` itself, or ``at_most`` of its rows in their order, chosen at random by ``seed``."""
+    if len(split) <= at_most:
+        return split
+    chosen = np.random.default_rng(seed).choice(len(split), at_most, replace=False)
+    return Split(split.dataset, split.index[np.sort(chosen)])
+
+
+def encode_split(model: Autoencoder, split: Split) -> Array:
+    """The posterior means (n, Z) of all rows, float32."""
+    codes = [model.encode(x).flatten(1).float().numpy() for x in split.batches(rows_a_pass(model))]
+    return np.concatenate(codes)
+
+
+def prepared_split(model: Autoencoder, split: Split) -> Array:
+    """All rows as the model sees them (n, D), preprocessed and flattened, float64."""
+    rows = np.empty((len(split), model.spec.size))
+    start = 0
+    for x in split.batches(MOST_ROWS):
+        rows[start : start + len(x)] = model.prepare(x).flatten(1).double().cpu().numpy()
+        start += len(x)
+    return rows

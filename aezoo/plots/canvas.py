@@ -1,0 +1,119 @@
+"""What all pictures share: figures without global state, colours, grids of images, files.
+
+Shapes: n images of C channels, H by W pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+
+from aezoo.config import DataSpec
+from aezoo.training import write_whole
+
+Array = np.ndarray[Any, Any]
+
+DPI = 120
+GREY = "0.6"
+# told apart by people who see no red or no green, and in print: Okabe & Ito 2008, "Color universal design"
+BLUE, ORANGE = "#0072B2", "#D55E00"
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """An empty figure of ``width`` by ``height`` inches that no window and no pyplot knows of."""
+    figure = Figure(figsize=(width, height), dpi=DPI, layout="constrained")
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def save_figure(figure: Figure, path: str | Path) -> None:
+    """Writes ``figure`` as a PNG, whole or not at all; equal figures give equal bytes.
+
+    Raises:
+        OutputError: the file cannot be written.
+    """
+    # matplotlib would sign the file with its version
+    write_whole(path, lambda beside: figure.savefig(beside, format="png", dpi=DPI, metadata={"Software": None}))
+
+
+def plain(text: str, most: int = 24) -> str:
+    """``text`` as a label: no mathematics between dollars, no leading underscore, which hides it, no great length."""
+    short = text if len(text) <= most else text[: most - 1] + "…"
+    return short.replace("$", r"\$") if not short.startswith("_") else "\u200a" + short.replace("$", r"\$")
+
+
+def value_range(spec: DataSpec, images: Array) -> tuple[float, float]:
+    """Black and white: the data's range where it is known, else that of ``images``."""
+    if spec.low is not None and spec.high is not None:
+        return spec.low, spec.high
+    return float(images.min()), float(images.max())
+
+
+def mosaic(images: Array, columns: int, low: float, high: float) -> Array:
+    """Images (n, C, H, W) in rows of ``columns`` as one picture (rows, columns, 3) in [0, 1], white between them.
+
+    Three channels are red, green and blue; of any other number only the first is shown, in grey.
+    """
+    # more pixels than this would only be thrown away again by the picture
+    step = max(1, max(images.shape[2:]) // 256)
+    shown = images[:, :, ::step, ::step]
+    shown = shown if shown.shape[1] == 3 else np.repeat(shown[:, :1], 3, axis=1)
+    spread = high - low if high > low else 1.0
+    shown = np.clip(np.nan_to_num((shown - low) / spread), 0, 1).transpose(0, 2, 3, 1)
+    count, height, width, _ = shown.shape
+    gap = 1 + max(height, width) // 16
+    rows = -(-count // columns)
+    sheet = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, 3))
+    for index, image in enumerate(shown):
+        top, left = index // columns * (height + gap), index % columns * (width + gap)
+        sheet[top : top + height, left : left + width] = image
+    return sheet
+
+
+def sheet_figure(sheet: Array, width: float, margin: float = 0.0) -> tuple[Figure, Axes]:
+    """A mosaic ``width`` inches wide without a frame; its pixels are squares unless there are more than fit."""
+    # strips of images would make pictures too flat to hold a label, or too tall to open
+    figure = new_figure(width + margin, float(np.clip(width * sheet.shape[0] / sheet.shape[1], 0.8, 12.0)))
+    axes = figure.add_subplot()
+    axes.imshow(sheet, interpolation="nearest" if max(sheet.shape) <= 1000 else "antialiased")
+    axes.set_xticks([])
+    axes.set_yticks([])
+    axes.spines[:].set_visible(False)
+    return figure, axes
+
+
+def pair_panels(below: Array, above: Array, names: tuple[str, str]) -> Figure:
+    """Points ``above`` (m, D) over points ``below`` (n, D), a panel for each pair of the D columns."""
+    pairs = list(combinations(range(above.shape[1]), 2))
+    figure = new_figure(0.5 + 4 * len(pairs), 4.3)
+    panels = np.ravel(figure.subplots(1, len(pairs), squeeze=False))
+    for axes, (a, b) in zip(panels, pairs, strict=True):
+        axes.scatter(below[:, a], below[:, b], s=9, color=GREY, linewidths=0, label=names[0])
+        axes.scatter(above[:, a], above[:, b], s=9, color=BLUE, linewidths=0, alpha=0.7, label=names[1])
+        axes.set_xlabel(f"column {a}")
+        axes.set_ylabel(f"column {b}")
+    handles, labels = panels[0].get_legend_handles_labels()
+    figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False, markerscale=2)
+    return figure
+
+
+def class_colours(count: int) -> Array:
+    """(count, 4) colours that are told apart, for at most 20 classes."""
+    from matplotlib import colormaps
+
+    return np.asarray(colormaps["tab10" if count <= 10 else "tab20"](np.arange(count)))
+
+
+def class_legend(axes: Axes, names: Sequence[str], colours: Array) -> None:
+    """A legend of classes beside the axes."""
+    from matplotlib.lines import Line2D
+
+    marks = [Line2D([], [], linestyle="", marker="o", color=tuple(colour)) for colour in colours]
+    axes.legend(marks, list(names), loc="center left", bbox_to_anchor=(1.0, 0.5), frameon=False)

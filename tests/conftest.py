@@ -1,0 +1,46 @@
+"""What several tests share."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from aezoo.cli import main
+
+
+@dataclass
+class Result:
+    """What a command left behind."""
+
+    status: int
+    out: str
+    err: str
+
+
+@pytest.fixture
+def cli(monkeypatch, tmp_path):
+    """Runs a command in an empty folder, in this process."""
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments: str) -> Result:
+        out, err = io.StringIO(), io.StringIO()
+        with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+            status = main([str(argument) for argument in arguments])
+        return Result(status, out.getvalue(), err.getvalue())
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory) -> Path:
+    """A folder of two short runs on digits, one of each kind of code."""
+    import aezoo
+
+    folder = tmp_path_factory.mktemp("runs")
+    for name in ("contractive", "vae"):
+        aezoo.train(name, "digits", out=folder / name, epochs=15, latent_dim=4, hidden=[16])
+    return folder

@@ -1,0 +1,193 @@
+"""The contractive penalty against the Jacobian that torch computes, and closed forms."""
+
+import math
+
+import pytest
+import torch
+from torch import nn
+
+from aezoo.config import DataSpec
+from aezoo.errors import CompositionError, UsageError
+from aezoo.parts import Outputs, conv
+from aezoo.training import build_model
+from aezoo_contractive.jacobian import Contraction
+
+EXACT = {"rtol": 1e-10, "atol": 1e-10}
+SPEC = DataSpec(shape=(6,), scaling="none")
+ACTIVATIONS = {"sigmoid": torch.sigmoid, "tanh": torch.tanh, "relu": torch.relu}
+
+
+def drawn(*shape, seed=0):
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def truth(encode, x):
+    """The squared norm of each row's Jacobian, by torch's reverse mode, one row at a time."""
+    rows = []
+    for row in x:
+        jacobian = torch.autograd.functional.jacobian(lambda r: encode(r[None])[0], row, create_graph=True)
+        rows.append(jacobian.square().sum())
+    return torch.stack(rows)
+
+
+def contractive(hidden=(), activation="sigmoid", spec=SPEC, **options):
+    torch.manual_seed(1)
+    values = {"latent_dim": 4, "hidden": hidden, "code_activation": activation, **options}
+    if hidden:
+        values["activation"] = activation
+    return build_model("contractive", values, spec).double()
+
+
+def same_value_and_gradient(penalty, encode, x, parameters):
+    got, wanted = penalty(x, encode), truth(encode, x)
+    assert got.shape == (len(x),)
+    torch.testing.assert_close(got, wanted, **EXACT)
+    # a bias that only shifts has no effect on a Jacobian, and then no gradient either
+    torch.autograd.backward(got.sum(), inputs=parameters)
+    grads = [torch.zeros_like(p) if p.grad is None else p.grad.clone() for p in parameters]
+    for a, b in zip(grads, torch.autograd.grad(wanted.sum(), parameters, allow_unused=True), strict=True):
+        torch.testing.assert_close(a, torch.zeros_like(a) if b is None else b, **EXACT)
+    assert any(g.abs().sum() > 0 for g in grads)
+
+
+@pytest.mark.parametrize("activation", ["sigmoid", "tanh", "relu"])
+@pytest.mark.parametrize("hidden", [(), (7,), (8, 5)])
+def test_the_penalty_and_its_gradient_are_those_of_the_jacobian(hidden, activation):
+    model = contractive(hidden, activation)
+    same_value_and_gradient(Contraction(), model.code, drawn(5, 6), list(model.encoder.parameters()))
+
+
+def test_the_penalty_of_a_convolution_is_that_of_its_jacobian():
+    spec = DataSpec(shape=(2, 5, 7), scaling="none")
+    up, _ = conv(spec, (4,), 4, Outputs((2, 5, 7)), (3, 4), nn.Tanh)
+    up = up.double()
+    same_value_and_gradient(Contraction(), up, drawn(3, 2, 5, 7), list(up.parameters()))
+
+
+@pytest.mark.parametrize("activation", ["topk=2", "softplus"])
+def test_the_penalty_follows_any_activation_of_the_code(activation):
+    model = contractive(activation=activation)
+    same_value_and_gradient(Contraction(), model.code, drawn(5, 6), list(model.encoder.parameters()))
+
+
+@pytest.mark.parametrize(
+    ("activation", "slope"),
+    [
+        ("sigmoid", lambda h: h * (1 - h)),
+        ("tanh", lambda h: 1 - h**2),
+        ("identity", torch.ones_like),
+        ("relu", lambda h: (h > 0).double()),
+    ],
+)
+def test_one_layer_has_the_closed_form_of_the_paper(activation, slope):
+    model, x = contractive(activation=activation), drawn(5, 6)
+    w = model.encoder.network[1].weight
+    closed = (slope(model.code(x)) ** 2 * (w**2).sum(1)).sum(1)
+    torch.testing.assert_close(Contraction()(x, model.code), closed, **EXACT)
+
+
+def test_the_models_term_is_the_penalty_at_the_clean_input_whatever_the_corruption():
+    model = contractive((7,), corruption="masking=0.5")
+    x = drawn(5, 6)
+    torch.testing.assert_close(model.train().step(x).terms["contraction"], truth(model.code, x).mean(), **EXACT)
+    torch.testing.assert_close(model.eval().step(x).terms["contraction"], truth(model.code, x).mean(), **EXACT)
+
+
+def test_the_weight_of_the_penalty_is_the_models_option():
+    x = drawn(5, 6)
+    for weight, step, wanted in ((0.5, 0, 0.5), ("linear:0:2:10", 5, 1.0)):
+        outcome = contractive(contraction=weight).step(x, step)
+        total = outcome.terms["reconstruction"] + wanted * outcome.terms["contraction"]
+        torch.testing.assert_close(outcome.loss, total, **EXACT)
+
+
+# ---------------------------------------------------------------- by random projections
+
+
+@pytest.mark.parametrize("projections", [4, 5, 100])
+def test_as_many_projections_as_the_code_has_values_are_exact(projections):
+    model, x = contractive((7,)), drawn(5, 6)
+    torch.testing.assert_close(Contraction(projections)(x, model.code), truth(model.code, x), **EXACT)
+
+
+@pytest.mark.parametrize("projections", [1, 2, 3])
+def test_projections_are_unbiased_row_by_row(projections):
+    model, x = contractive((7,)), drawn(4, 6)
+    torch.manual_seed(0)
+    penalty, n = Contraction(projections), 250
+    with torch.no_grad():
+        draws = torch.stack([penalty(x, model.code) for _ in range(n)])
+    error = 4 * draws.std(0) / math.sqrt(n)
+    assert (error > 0).all()
+    assert ((draws.mean(0) - truth(model.code, x).detach()).abs() < error).all()
+
+
+def test_more_projections_vary_less_and_rows_have_directions_of_their_own():
+    model, x = contractive((7,)), drawn(1, 6).expand(500, 6)
+    torch.manual_seed(0)
+    with torch.no_grad():
+        spread = [Contraction(p)(x, model.code).std() for p in (1, 3)]
+    assert spread[0] > spread[1] > 0
+
+
+def test_the_gradient_of_projections_is_unbiased():
+    model, x = contractive(), drawn(3, 6)
+    weight = model.encoder.network[1].weight
+    (wanted,) = torch.autograd.grad(truth(model.code, x).sum(), weight)
+    torch.manual_seed(0)
+    penalty, n = Contraction(2), 200
+    draws = torch.stack([torch.autograd.grad(penalty(x, model.code).sum(), weight)[0] for _ in range(n)])
+    assert ((draws.mean(0) - wanted).abs() < 4.5 * draws.std(0) / math.sqrt(n) + 1e-12).all()
+
+
+def test_projections_reach_the_model_through_its_options():
+    model = contractive(projections=2)
+    assert model.regularizers["contraction"].projections == 2
+    torch.manual_seed(0)
+    x = drawn(5, 6)
+    assert model.step(x).terms["contraction"] != model.step(x).terms["contraction"]
+    with pytest.raises(UsageError, match=r"projections: .*greater than or equal to 1"):
+        contractive(projections=0)
+
+
+# ---------------------------------------------------------------- where it can be used
+
+
+def test_the_penalty_works_without_gradients_and_leaves_no_graph():
+    model, x = contractive((7,)), drawn(5, 6)
+    with torch.no_grad():
+        value = Contraction()(x, model.code)
+        assert not torch.is_grad_enabled()
+    assert not value.requires_grad
+    torch.testing.assert_close(value, truth(model.code, x).detach(), **EXACT)
+    assert model.measure([x])["contraction"] == pytest.approx(truth(model.code, x).mean().item(), abs=1e-10)
+    assert x.grad is None
+    assert not x.requires_grad
+
+
+@pytest.mark.parametrize(
+    ("model", "options", "spec"),
+    [
+        ("contractive", {"network": "mlp,norm=batch", "hidden": (7,)}, SPEC),
+        ("contractive", {"network": "conv,norm=batch", "hidden": (3,)}, DataSpec(shape=(1, 4, 4))),
+        ("undercomplete", {"network": "mlp,norm=batch", "regularizers": "contraction=0.1"}, SPEC),
+    ],
+)
+def test_batch_normalisation_is_refused(model, options, spec):
+    with pytest.raises(CompositionError, match="batch normalisation mixes rows: use norm=layer or none"):
+        build_model(model, options, spec)
+
+
+def test_layer_normalisation_is_not():
+    model = contractive((7,), network="mlp,norm=layer")
+    same_value_and_gradient(Contraction(), model.code, drawn(5, 6), list(model.encoder.parameters()))
+
+
+@pytest.mark.parametrize("model", ["undercomplete", "vae", "sparse-kl"])
+def test_any_model_takes_the_penalty(model):
+    torch.manual_seed(0)
+    built = build_model(model, {"latent_dim": 3, "regularizers": "contraction=0.5,projections=1"}, SPEC)
+    outcome = built.step(torch.randn(5, 6))
+    outcome.loss.backward()
+    assert outcome.terms["contraction"] > 0
+    assert built.regularizers["contraction"].projections == 1

@@ -1,0 +1,104 @@
+import numpy as np
+import pytest
+import torch
+
+import aezoo
+from aezoo.errors import DataError, UnknownNameError, UsageError
+
+QUICK = {"epochs": 1, "hidden": [8], "latent_dim": 2}
+RNG = np.random.default_rng(0)
+
+
+class Items(torch.utils.data.Dataset):
+    """A user's own torch Dataset, of (image, label)."""
+
+    def __len__(self):
+        return 60
+
+    def __getitem__(self, index):
+        return torch.full((3, 5, 7), index / 60.0), index % 2
+
+
+@pytest.mark.parametrize(
+    ("data", "shape"),
+    [
+        (RNG.normal(size=(60, 5)), (5,)),
+        (torch.from_numpy(RNG.normal(size=(60, 5))), (5,)),
+        (RNG.integers(0, 256, (60, 7, 5), dtype=np.uint8), (1, 7, 5)),
+        (RNG.random((60, 3, 7, 5)), (3, 7, 5)),
+        (Items(), (3, 5, 7)),
+        ("swiss-roll,rows=60", (3,)),
+    ],
+)
+def test_trains_on_whatever_rows_there_are(data, shape):
+    run = aezoo.train("vae", data, **QUICK)
+    assert run.model.spec.shape == shape
+    assert run.folder is None
+    assert run.results["examples"] == 12
+    assert np.isfinite(list(run.results.values())).all()
+    assert run.model.encode(run.splits.test.rows()).shape == (12, 2)
+
+
+def test_the_results_speak_of_the_test_split():
+    run = aezoo.train("undercomplete", "digits", **QUICK)
+    x = run.splits.test.rows().numpy()
+    error = ((run.model.reconstruct(x) - x) / 16.0).reshape(len(x), -1)
+    assert run.results["squared_error"] == pytest.approx((error**2).sum(1).mean(), rel=1e-5)
+    assert len(run.history) == 1
+
+
+def test_the_callers_random_stream_is_left_alone():
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    aezoo.train("vae", "digits", **QUICK)
+    assert torch.equal(torch.rand(3), expected)
+
+
+def test_trackers_hear_of_the_run_and_one_that_fails_is_silenced():
+    heard = []
+
+    class Good:
+        def aezoo_train_start(self, run):
+            heard.append(("start", run.name))
+
+        def aezoo_epoch_end(self, metrics):
+            heard.append(("epoch", metrics["epoch"]))
+
+        def aezoo_train_end(self, results):
+            heard.append(("end", results["examples"]))
+
+    class Bad:
+        def aezoo_epoch_end(self, run, metrics):
+            raise RuntimeError("the tracking server is down")
+
+    run = aezoo.train("vae", "digits", trackers=[Bad(), Good()], hidden=[8], latent_dim=2, epochs=2)
+    assert heard == [("start", "vae"), ("epoch", 1), ("epoch", 2), ("end", 359)]
+    assert len([note for note in run.notes if "tracking server is down" in note]) == 1
+
+
+@pytest.mark.parametrize(
+    ("error", "arguments", "words"),
+    [
+        (UnknownNameError, {"model": "vea"}, "vae"),
+        (UnknownNameError, {"epocs": 3}, "epochs"),
+        (UsageError, {"epochs": 0}, "epochs"),
+        (UsageError, {"latent_dim": 0}, "latent_dim"),
+        (UsageError, {"latent_dim": 2.0}, "integer"),
+        (UsageError, {"latent_dim": True}, "integer"),
+        (DataError, {"data": np.array([[1.0, np.nan]] * 9)}, "row 0"),
+        (DataError, {"data": RNG.normal(size=(60, 5)), "labels": [1, 2]}, "60"),
+        (UsageError, {"data": RNG.normal(size=(1, 5)), "validation": 1}, "row"),
+    ],
+)
+def test_mistakes_raise_our_own_errors(error, arguments, words):
+    with pytest.raises(error, match=words):
+        aezoo.train(**{"model": "vae", **arguments})
+
+
+def test_public_names_are_there_and_listed():
+    for name in aezoo.__all__:
+        assert getattr(aezoo, name) is not None
+    assert set(dir(aezoo)) == set(aezoo.__all__)
+    with pytest.raises(AttributeError, match="nonsense"):
+        _ = aezoo.nonsense
