@@ -159,6 +159,8 @@ class _Session:
         self.trainer.fit()
         run.notes += self.trainer.notes[before:]
         run.results = evaluate(run.model, run.splits, seed=run.training.seed)
+        if run.config is not None and run.config.latent_dim >= run.model.spec.size:
+            run.notes.append("the code is as large as the data, so PCA of its size loses nothing and is no rival.")
         if run.folder is not None:
             save_model(run.folder / MODEL_FILE, run.model, run.header)
             write_text(run.folder / RESULTS_FILE, json.dumps(run.results, indent=1) + "\n")

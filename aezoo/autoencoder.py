@@ -287,7 +287,7 @@ class Autoencoder(nn.Module):
             batch_size: rows a pass; None chooses.
 
         Returns:
-            Codes (B, *Z), or (K, B, *Z) with draws; without B for one datum; NumPy for NumPy, else a tensor.
+            Codes (B, *Z), or (K, B, *Z) with draws; without B for one datum; a tensor for a tensor, else NumPy.
 
         Raises:
             DataError: rows of another shape, or values that are not finite.

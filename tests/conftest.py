@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import io
+import os
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+
+# models this small gain nothing from a second thread, and lose a lot where the cores are shared
+os.environ["OMP_NUM_THREADS"] = "1"
 
 from aezoo.cli import main
 

@@ -173,7 +173,7 @@ def test_options_of_the_wrong_kind_are_refused_before_anything_is_built(options,
 @pytest.mark.parametrize("name", NAMES)
 def test_a_completed_config_builds_the_same_model_and_says_all(name):
     entry = registry.models[name]
-    config = entry.config.parse({"regularizers": ["l1=0.1"], "latent_dim": 9})
+    config = entry.config.parse({"regularizers": ["l1=0.1"], "latent_dim": 64})
     full = complete(config)
     assert complete(full) == full
     assert full.network == Choice(name="mlp", options={"tied": False, "dropout": 0.0, "norm": "none"})

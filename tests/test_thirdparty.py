@@ -33,13 +33,15 @@ def aezoo(site, folder, *arguments):
 
 def test_installed_trained_loaded_and_removed(site, tmp_path):
     listed = json.loads(aezoo(site, tmp_path, "list", "--json").stdout)
-    assert {"name": "hoyer", "distribution": "aezoo-hoyer"}.items() <= next(r for r in listed if r["name"] == "hoyer").items()
+    assert [row["distribution"] for row in listed if row["name"] == "hoyer"] == ["aezoo-hoyer"]
     assert "--hoyer NUMBER" in aezoo(site, tmp_path, "train", "--model", "hoyer", "--help").stdout
 
     trained = aezoo(site, tmp_path, "train", "--model", "hoyer", "--epochs", "2", "--out", "run", "--json")
     assert trained.returncode == 0, trained.stderr
     assert json.loads(trained.stdout)["penalty_hoyer"] > 1
-    used = aezoo(site, tmp_path, "train", "--model", "vae", "--regularizer", "hoyer=0.1", "--epochs", "1", "--out", "vae")
+    used = aezoo(
+        site, tmp_path, "train", "--model", "vae", "--regularizer", "hoyer=0.1", "--epochs", "1", "--out", "vae"
+    )
     assert used.returncode == 0, used.stderr
 
     assert aezoo(site, tmp_path, "evaluate", "run", "--json").returncode == 0
@@ -48,7 +50,9 @@ def test_installed_trained_loaded_and_removed(site, tmp_path):
     assert config["versions"]["aezoo-hoyer"] == "1.0"
 
     disabled = {**os.environ, "PYTHONPATH": str(site), "AEZOO_DISABLE_PLUGINS": "all"}
-    left = subprocess.run([sys.executable, "-m", "aezoo", "list"], env=disabled, capture_output=True, text=True, check=True)
+    left = subprocess.run(
+        [sys.executable, "-m", "aezoo", "list"], env=disabled, capture_output=True, text=True, check=True
+    )
     assert "hoyer" not in left.stdout
     assert "contractive" in left.stdout
 

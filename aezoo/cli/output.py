@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
@@ -24,7 +25,9 @@ def print_table(rows: Iterable[Sequence[str]], headers: Sequence[str] = (), righ
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(box=SIMPLE_HEAD if headers else None, show_header=bool(headers), pad_edge=False)
+    terminal = sys.stdout.isatty()
+    box = SIMPLE_HEAD if headers and terminal else None
+    table = Table(box=box, show_header=bool(headers), pad_edge=False)
     count = 0
     for row in rows:
         if not table.columns:
@@ -33,8 +36,12 @@ def print_table(rows: Iterable[Sequence[str]], headers: Sequence[str] = (), righ
                 table.add_column(header, justify="right" if index in right else "left", overflow="fold")
         table.add_row(*(Text(cell) for cell in row))
         count += 1
-    if count:
-        Console(file=sys.stdout, width=None if sys.stdout.isatty() else 2000, highlight=False).print(table)
+    if not count:
+        return
+    console = Console(file=sys.stdout if terminal else io.StringIO(), width=None if terminal else 5000, highlight=False)
+    console.print(table)
+    if not terminal:
+        click.echo("\n".join(line.rstrip() for line in console.file.getvalue().splitlines()))  # type: ignore[attr-defined]
 
 
 def figure(value: float | int | str | None) -> str:

@@ -66,6 +66,7 @@ def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: An
     data = places["data"] or "digits"
 
     from aezoo import api
+    from aezoo.training import MODEL_FILE
 
     out = Path(places["out"] or _free_folder(name, data))
     try:
@@ -79,7 +80,7 @@ def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: An
             **options,
         )
     except KeyboardInterrupt:
-        kept = "the checkpoint of the last whole epoch" if (out / api.MODEL_FILE).exists() else "no checkpoint yet"
+        kept = "the checkpoint of the last whole epoch" if (out / MODEL_FILE).exists() else "no checkpoint yet"
         raise RunInterruptedError(f"interrupted; {out} holds {kept}.") from None
     for line in run.notes:
         note(line)

@@ -42,10 +42,12 @@ TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"models": models_table, "h
 def fill(text: str, catalogue: dict[str, Any]) -> str:
     """``text`` with what stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` made anew."""
     for name, table in TABLES.items():
-        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.DOTALL)
-        if not pattern.search(text):
-            raise DataError(f"the README has no place for the table of {name}: write <!-- {name} --> and <!-- /{name} -->.")
-        text = pattern.sub(lambda found, made=table(catalogue): f"{found[1]}{made}\n{found[2]}", text)
+        parts = re.split(rf"<!-- {name} -->\n.*?<!-- /{name} -->", text, flags=re.DOTALL)
+        if len(parts) != 2:
+            raise DataError(
+                f"the README has no place for the table of {name}: write <!-- {name} --> and <!-- /{name} -->."
+            )
+        text = f"{parts[0]}<!-- {name} -->\n{table(catalogue)}\n<!-- /{name} -->{parts[1]}"
     return text
 
 

@@ -15,7 +15,7 @@ SEED = Field(None, ge=0, lt=2**63, description="seed of a random stream of its o
 class GaussianOptions(Config):
     """Options of the corruption ``gaussian``."""
 
-    strength: float = Field(0.3, gt=0, description="standard deviation, in preprocessed units")
+    strength: float = Field(0.2, gt=0, description="standard deviation, in preprocessed units")
     seed: int | None = SEED
 
 

@@ -13,7 +13,7 @@ from aezoo.parts import Corruption
 class GaussianNoise(Corruption):
     """x + σ·ε with ε ~ N(0, I)."""
 
-    def __init__(self, strength: float = 0.3, seed: int | None = None) -> None:
+    def __init__(self, strength: float = 0.2, seed: int | None = None) -> None:
         super().__init__(seed)
         self.strength = strength
         self.noise_variance = strength**2

@@ -36,7 +36,7 @@ class SparseL1Config(PointConfig):
     code_activation: Choice = Field(
         Choice(name="relu"), description="activation of the code", json_schema_extra={"kind": "activation"}
     )
-    l1: aezoo.Weight = Field(0.02, description="weight of the code's absolute sum: 1/b of a Laplace prior")
+    l1: aezoo.Weight = Field(0.05, description="weight of the code's absolute sum: 1/b of a Laplace prior")
     unit_norm: bool = Field(True, description="keep the decoder's atoms at unit length")
 
 
@@ -54,7 +54,7 @@ class TopKConfig(ModelConfig):
 
     latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code")
     hidden: aezoo.Sizes = Field((), description="sizes of the encoder's hidden layers, mirrored")
-    k: int = Field(8, ge=1, description="units left active")
+    k: int = Field(16, ge=1, description="units left active")
 
 
 MAKHZANI = "Makhzani & Frey 2014, k-sparse autoencoders, arXiv:1312.5663"

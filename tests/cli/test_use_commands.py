@@ -60,7 +60,9 @@ def test_reconstruct_is_in_raw_units_and_csv_holds_the_same(cli, run, tmp_path):
     images = np.load(tmp_path / "r.npy")
     assert images.shape == (1797, 1, 8, 8)
     assert 4 < images.mean() < 6  # the digits' mean grey level is 4.88 of 16
-    np.testing.assert_allclose(np.loadtxt(tmp_path / "r.csv", delimiter=","), images.reshape(1797, -1), rtol=1e-6, atol=1e-6)
+    np.testing.assert_allclose(
+        np.loadtxt(tmp_path / "r.csv", delimiter=","), images.reshape(1797, -1), rtol=1e-6, atol=1e-6
+    )
 
 
 def test_sample_draws_as_many_as_asked_and_depends_on_the_seed(cli, run, tmp_path):

@@ -91,7 +91,7 @@ def test_find_filters_by_the_fields_of_entries():
         ("dataset", "digit", "no dataset 'digit'; did you mean 'digits'"),
         ("prior", "zzz", "no prior 'zzz'; registered are normal, laplace, mixture"),
         ("model", "l1", "no model 'l1'; 'l1' is registered as regularizer: use --regularizer l1=WEIGHT"),
-        ("regularizer", "topk", "'topk' is registered as model: use --model topk"),
+        ("regularizer", "topk", "'topk' is registered as activation: use --activation topk or --code-activation topk"),
         ("model", "masking", "is registered as corruption: use --corruption masking"),
         ("corruption", "digits", "is registered as dataset: use --data digits"),
         ("model", "mixture", "is registered as prior: use --prior mixture"),
