@@ -137,7 +137,8 @@ class Autoencoder(nn.Module):
     def _add(self, weighted: Weighted) -> None:
         base, count = weighted.name, 1
         name = base
-        while name in self.regularizers or name in ("loss", "reconstruction"):
+        # torch keeps a module's own attributes, such as keys and type, for itself
+        while hasattr(self.regularizers, name) or name in self.regularizers or name in ("loss", "reconstruction"):
             count += 1
             name = f"{base}-{count}"
         regularizer = weighted.regularizer

@@ -107,6 +107,9 @@ def split_choice(text: str, bare: str) -> dict[str, Any]:
     pairs = [part.partition("=") for part in rest]
     if not name.strip() or (equals and not value.strip()) or any(not key.strip() or not eq for key, eq, _ in pairs):
         raise ValueError("a part is written NAME, NAME=VALUE or NAME=VALUE,OPTION=VALUE")
+    keys = [key.strip() for key, _, _ in pairs]
+    if len(set(keys)) < len(keys):
+        raise ValueError("an option is given twice")
     chosen: dict[str, Any] = {"name": name.strip(), "options": {key.strip(): read_value(v) for key, _, v in pairs}}
     if equals:
         chosen[bare] = read_value(value)

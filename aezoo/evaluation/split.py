@@ -33,7 +33,7 @@ def some_rows(split: Split, at_most: int, seed: int = 0) -> Split:
 
 def encode_split(model: Autoencoder, split: Split) -> Array:
     """The posterior means (n, Z) of all rows, float32."""
-    codes = [model.encode(x).flatten(1).float().numpy() for x in split.batches(rows_a_pass(model))]
+    codes = [model.encode(x).flatten(1).float().cpu().numpy() for x in split.batches(rows_a_pass(model))]
     return np.concatenate(codes)
 
 

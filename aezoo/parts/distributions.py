@@ -222,6 +222,15 @@ def _kl_normal_normal(q: Normal, p: Normal) -> Tensor:
     return 0.5 * sum_event((ratio + shift - 1 - 2 * (log_q - log_p)).expand_as(q.loc), q.event_dims)
 
 
+@register_kl(torch.distributions.Independent, Normal)  # type: ignore[untyped-decorator]
+def _kl_torch_normal_normal(q: torch.distributions.Independent[torch.distributions.Normal], p: Normal) -> Tensor:
+    """So that a user's own posterior, made of torch's parts, meets the priors here in closed form."""
+    if not isinstance(q.base_dist, torch.distributions.Normal):
+        raise NotImplementedError
+    events = q.reinterpreted_batch_ndims
+    return _kl_normal_normal(Normal(q.base_dist.loc, q.base_dist.scale.log(), events), p)  # type: ignore[no-any-return]
+
+
 @register_kl(Laplace, Laplace)  # type: ignore[untyped-decorator]
 def _kl_laplace_laplace(q: Laplace, p: Laplace) -> Tensor:
     log_ratio = p.scale.log() - q.scale.log()

@@ -34,7 +34,7 @@ def plot_reconstructions(model: Autoencoder, split: Split) -> Figure | None:
 
 def _images(model: Autoencoder, split: Split) -> Figure:
     originals = next(split.batches(IMAGES))
-    rebuilt = model.reconstruct(originals).float().numpy()
+    rebuilt = model.reconstruct(originals).float().cpu().numpy()
     raw = originals.float().cpu().numpy()
     sheet = mosaic(np.concatenate([raw, rebuilt]), len(raw), *value_range(model.spec, raw))
     figure, axes = sheet_figure(sheet, min(10.0, 1.0 + len(raw)), margin=1.2)

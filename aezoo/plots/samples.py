@@ -27,14 +27,14 @@ def plot_samples(model: Autoencoder, split: Split, seed: int = 0) -> Figure | No
 
 
 def _images(model: Autoencoder, split: Split, seed: int) -> Figure:
-    images = model.sample(SIDE * SIDE, seed=seed).float().numpy()
+    images = model.sample(SIDE * SIDE, seed=seed).float().cpu().numpy()
     real = next(split.batches(SIDE * SIDE)).float().cpu().numpy() if len(split) else images
     sheet = mosaic(images, SIDE, *value_range(model.spec, real))
     return sheet_figure(sheet, 6.0)[0]
 
 
 def _points(model: Autoencoder, split: Split, seed: int) -> Figure:
-    drawn = model.sample(POINTS, seed=seed, noise=True).float().numpy()
+    drawn = model.sample(POINTS, seed=seed, noise=True).float().cpu().numpy()
     some = some_rows(split, POINTS)
     real = some.rows().float().cpu().numpy() if len(some) else drawn[:0]
     return pair_panels(real, drawn, ("data", "samples"))

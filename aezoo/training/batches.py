@@ -13,6 +13,17 @@ from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
 
 
+def shuffled(rows: int, batch_size: int, order: torch.Generator) -> list[Tensor]:
+    """Row numbers of an epoch's batches, in a fresh order.
+
+    A row left over at the end joins the batch before it: batch normalisation has no statistics of one row.
+    """
+    batches = list(torch.randperm(rows, generator=order).split(batch_size))
+    if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
+        batches[-2:] = [torch.cat(batches[-2:])]
+    return batches
+
+
 class Batches(Protocol):
     """Preprocessed rows, shuffled anew each epoch, or in order without a generator."""
 
@@ -38,9 +49,8 @@ class Resident:
         if order is None:
             yield from self.rows.split(batch_size)
             return
-        shuffled = torch.randperm(len(self.rows), generator=order).to(self.rows.device)
-        for index in shuffled.split(batch_size):
-            yield self.rows.index_select(0, index)
+        for index in shuffled(len(self.rows), batch_size, order):
+            yield self.rows.index_select(0, index.to(self.rows.device))
 
 
 class Loaded:
@@ -54,12 +64,13 @@ class Loaded:
         return len(self.split)
 
     def epoch(self, batch_size: int, order: torch.Generator | None = None) -> Iterator[Tensor]:  # noqa: D102
-        rows_in_order = self.split.batches(batch_size)
-        for rows in rows_in_order if order is None else self._shuffled(batch_size, order):
+        for rows in self.split.batches(batch_size) if order is None else self._loader(batch_size, order):
             yield self.model.prepare(rows)
 
-    def _shuffled(self, batch_size: int, order: torch.Generator) -> DataLoader[Tensor]:
-        return DataLoader(self.split.subset(), batch_size=batch_size, shuffle=True, generator=order)
+    def _loader(self, batch_size: int, order: torch.Generator) -> DataLoader[Tensor]:
+        batches = [index.tolist() for index in shuffled(len(self), batch_size, order)]
+        # a generator of its own, since a loader draws a seed from the global one even when it needs none
+        return DataLoader(self.split.subset(), batch_sampler=batches, generator=torch.Generator())
 
 
 def make_batches(split: Split, model: Autoencoder) -> Batches:

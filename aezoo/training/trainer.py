@@ -13,7 +13,7 @@ from torch import Tensor
 from aezoo.autoencoder import Autoencoder, Step
 from aezoo.data import Splits
 from aezoo.errors import UsageError
-from aezoo.training.batches import Batches, make_batches
+from aezoo.training.batches import Batches, make_batches, shuffled
 from aezoo.training.config import TrainConfig
 from aezoo.training.optim import forget, learning_rate, make_optimizer, set_learning_rate
 from aezoo.training.progress import Progress
@@ -66,7 +66,9 @@ class Trainer:
         self.opponents = {n: make_optimizer(m.parameters(), config) for n, m in model.opponents().items()}
         self.autocast, self.scaler = _arithmetic(config.precision, self.device)
         self.order = torch.Generator().manual_seed(config.seed)
-        steps = math.ceil(len(self.train) / self.batch_size)
+        if self.batch_size == 1 and any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in model.modules()):
+            raise UsageError("batch normalisation has no statistics of one row: raise batch_size, or use norm=layer.")
+        steps = len(shuffled(len(self.train), self.batch_size, torch.Generator()))
         self.epochs = config.epochs or max(10, math.ceil(DEFAULT_STEPS / steps))
         self.total_steps = self.epochs * steps
         self.step = 0

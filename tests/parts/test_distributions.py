@@ -8,7 +8,7 @@ from torch import distributions as td
 
 from aezoo.errors import CompositionError
 from aezoo.parts import LaplaceDistribution as Laplace
-from aezoo.parts import Levels, MixtureOfGaussians, Normal, Point, divergence, has_density
+from aezoo.parts import Levels, MixtureOfGaussians, Normal, Point, StandardNormal, divergence, has_density
 from aezoo.parts.distributions import Bernoulli
 
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
@@ -270,3 +270,10 @@ def test_a_point_is_its_own_mean_and_has_no_density():
     torch.testing.assert_close(code.grad, torch.full_like(code, 5))
     assert not has_density(point)
     assert has_density(Normal(code, None, 1))
+
+
+def test_a_posterior_of_torchs_own_parts_meets_our_prior_in_closed_form():
+    loc, scale = torch.randn(5, 3, dtype=torch.float64), torch.rand(5, 3, dtype=torch.float64) + 0.1
+    q = td.Independent(td.Normal(loc, scale), 1)
+    truth = td.kl_divergence(q, td.Independent(td.Normal(torch.zeros_like(loc), torch.ones_like(loc)), 1))
+    torch.testing.assert_close(divergence(q, StandardNormal((3,)).double()(), estimator="analytic"), truth)

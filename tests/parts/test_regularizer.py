@@ -3,10 +3,21 @@
 import pytest
 import torch
 from pydantic import TypeAdapter
+from torch import nn
 
-from aezoo.config import Config
+from aezoo.autoencoder import Autoencoder
+from aezoo.config import Config, DataSpec
 from aezoo.errors import CompositionError, UsageError
-from aezoo.parts import AFTER_STEP_VOCABULARY, VOCABULARY, Asking, Regularizer
+from aezoo.parts import (
+    AFTER_STEP_VOCABULARY,
+    VOCABULARY,
+    Asking,
+    Decoder,
+    Gaussian,
+    PointEncoder,
+    Regularizer,
+    Weighted,
+)
 from aezoo.schedules import Cyclical, Linear, Weight, describe, weight_at
 
 
@@ -112,3 +123,16 @@ def test_text_that_is_no_weight_is_refused(text):
 def test_schedules_out_of_range_are_refused(values):
     with pytest.raises(UsageError, match=r"^model: weight"):
         Weighed.parse({"weight": values}, owner="model")
+
+
+def test_a_name_that_torch_keeps_for_itself_is_no_trouble():
+    spec = DataSpec(shape=(4,))
+    parts = PointEncoder(nn.Linear(4, 2)), Decoder(nn.Linear(2, 4), Gaussian(spec))
+
+    class Size(Regularizer):
+        def forward(self, z):
+            return z.square().sum(-1)
+
+    model = Autoencoder(*parts, spec=spec, regularizers=[Weighted("type", Size()), Weighted("keys", Size())])
+    assert len(model.regularizers) == 2
+    assert len(model.step(torch.randn(3, 4)).terms) == 3

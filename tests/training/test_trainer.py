@@ -552,3 +552,17 @@ def test_float64_models_train_in_float64():
 def test_options_of_training_that_make_no_sense_are_refused(values, message):
     with pytest.raises(UsageError, match=message):
         TrainConfig.parse(values, owner="train")
+
+
+@pytest.mark.parametrize("stream", [False, True])
+def test_a_lone_last_row_joins_the_batch_before_it(stream):
+    rows = torch.randn(21, 5, generator=torch.Generator().manual_seed(0))
+    data = torch.utils.data.TensorDataset(rows) if stream else rows
+    dataset = Dataset(data, spec=DataSpec(shape=(5,)), test=[20, 19, 18, 17])
+    model = build_model("undercomplete", {"network": "mlp,norm=batch", "hidden": [4], "latent_dim": 2}, dataset.spec)
+    trainer = Trainer(model, dataset.split(0), TrainConfig(epochs=1, batch_size=8, validation=0))
+    assert [len(x) for x in trainer.train.epoch(8, torch.Generator().manual_seed(1))] == [8, 9]
+    trainer.fit()
+    assert trainer.step == trainer.total_steps == 2
+    with pytest.raises(UsageError, match="norm=layer"):
+        Trainer(model, dataset.split(0), TrainConfig(epochs=1, batch_size=1, validation=0))
