@@ -196,7 +196,7 @@ class Autoencoder(nn.Module):
         """Means of the loss and its terms over preprocessed batches, in evaluation mode, with a stream of its own."""
         totals: dict[str, Tensor] = {}
         rows = 0
-        with torch.no_grad(), self._evaluating(), self._stream(seed):
+        with torch.no_grad(), self.evaluating(), self._stream(seed):
             for x in batches:
                 outcome = self.step(x, step)
                 for name, value in {"loss": outcome.loss, **outcome.terms}.items():
@@ -232,7 +232,7 @@ class Autoencoder(nn.Module):
         middle = 0.5 if self.decoder.likelihood.unit_interval else 0.0
         rows = 3 if self.draws == 2 else 2  # so that an axis of draws is not taken for one of rows
         x = torch.full((rows, *self.spec.shape), middle, dtype=self.dtype, device=self.device)
-        with self._evaluating(), self._stream(0):
+        with self.evaluating(), self._stream(0):
             q = self.encoder(x)
             if not isinstance(q, Posterior):
                 raise CompositionError(
@@ -342,13 +342,13 @@ class Autoencoder(nn.Module):
         def estimate(u: Tensor) -> Tensor:
             q, p = self.encoder(u), self.prior_distribution()
             total = u.new_full((len(u),), -math.inf)
-            for at_once in _chunks(draws, max(1, PASS_VALUES // max(u.numel(), 1))):
+            for at_once in _chunks(draws, max(1, self._rows_a_pass() // len(u))):
                 z = q.rsample((at_once,))
                 weight = self.decoder(z).log_prob(u) + p.log_prob(z) - q.log_prob(z)
                 total = torch.logaddexp(total, weight.logsumexp(0))
             return total - math.log(draws)
 
-        return self._rowwise(x, estimate, batch_size or self._rows_a_pass(), draws, seed)
+        return self._rowwise(x, estimate, batch_size or min(256, self._rows_a_pass()), draws, seed)
 
     def sample(self, n: int, *, seed: int = 0, noise: bool = False, batch_size: int | None = None) -> Tensor:
         """``n`` data (n, *X) in raw units, decoded from the prior: the likelihood's mean, or a draw with ``noise``.
@@ -361,7 +361,7 @@ class Autoencoder(nn.Module):
         if batch_size is not None:
             self._positive(batch_size, "batch_size")
         size = batch_size or self._rows_a_pass()
-        with torch.no_grad(), self._evaluating(), self._stream(seed):
+        with torch.no_grad(), self.evaluating(), self._stream(seed):
             prior = self.prior_distribution()
             drawn = []
             for count in _chunks(n, size):
@@ -435,7 +435,7 @@ class Autoencoder(nn.Module):
         check_finite(rows)
         size = batch_size or self._rows_a_pass(draws or 1)
         result: Tensor | None = None
-        with torch.no_grad(), self._evaluating(), self._stream(seed if draws is not None else None):
+        with torch.no_grad(), self.evaluating(), self._stream(seed if draws is not None else None):
             for start in range(0, len(rows), size):
                 piece = rows[start : start + size]
                 part = function(self.prepare(as_tensor(piece)))
@@ -451,10 +451,11 @@ class Autoencoder(nn.Module):
         return result if isinstance(x, Tensor) else result.numpy()
 
     def _rows_a_pass(self, draws: int = 1) -> int:
-        return max(1, min(8192, PASS_VALUES // (self.spec.size * draws)))
+        values = max(self.spec.size, self.decoder.likelihood.outputs.size)
+        return max(1, min(8192, PASS_VALUES // (values * draws)))
 
     @contextmanager
-    def _evaluating(self) -> Iterator[None]:
+    def evaluating(self) -> Iterator[None]:
         """Evaluation mode for a while; module by module, since parts of a model may be frozen on purpose."""
         training = [module for module in self.modules() if module.training]
         for module in training:

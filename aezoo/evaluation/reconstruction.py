@@ -23,7 +23,7 @@ def reconstruction_figures(model: Autoencoder, split: Split) -> dict[str, float]
     """
     squared = relative = nats = 0.0
     unit = _range(model)
-    with torch.no_grad(), model._evaluating():
+    with torch.no_grad(), model.evaluating():
         for raw in split.batches(rows_a_pass(model)):
             x = model.prepare(raw)
             px = model.decoder(model.code(x)[None])

@@ -68,7 +68,7 @@ def mosaic(images: Array, columns: int, low: float, high: float) -> Array:
     spread = high - low if high > low else 1.0
     shown = np.clip(np.nan_to_num((shown - low) / spread), 0, 1).transpose(0, 2, 3, 1)
     count, height, width, _ = shown.shape
-    gap = 1 + max(height, width) // 16
+    gap = 1 + min(height, width) // 16
     rows = -(-count // columns)
     sheet = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, 3))
     for index, image in enumerate(shown):
@@ -79,10 +79,13 @@ def mosaic(images: Array, columns: int, low: float, high: float) -> Array:
 
 def sheet_figure(sheet: Array, width: float, margin: float = 0.0) -> tuple[Figure, Axes]:
     """A mosaic ``width`` inches wide without a frame; its pixels are squares unless there are more than fit."""
-    # strips of images would make pictures too flat to hold a label, or too tall to open
-    figure = new_figure(width + margin, float(np.clip(width * sheet.shape[0] / sheet.shape[1], 0.8, 12.0)))
+    # strips of images would make a picture too flat to hold a label, or too tall to open: they are stretched
+    wanted = width * sheet.shape[0] / sheet.shape[1]
+    height = float(np.clip(wanted, 0.8, 12.0))
+    figure = new_figure(width + margin, height)
     axes = figure.add_subplot()
-    axes.imshow(sheet, interpolation="nearest" if max(sheet.shape) <= 1000 else "antialiased")
+    fits = "nearest" if max(sheet.shape) <= 1000 else "antialiased"
+    axes.imshow(sheet, interpolation=fits, aspect="equal" if height == wanted else "auto")
     axes.set_xticks([])
     axes.set_yticks([])
     axes.spines[:].set_visible(False)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
@@ -61,7 +61,7 @@ def _profiles(model: Autoencoder, split: Split) -> Figure:
             axes.plot(np.arange(size), values, color=colour, marker=mark, markersize=4, linewidth=1, label=label)
         axes.set_ylabel(f"row {row + 1}")
         axes.grid(color="0.9")
-    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True) if size > 1 else FixedLocator([0]))
     panels[-1].set_xlabel("column")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False)
     figure.supylabel("scaled value", fontsize="medium")
