@@ -488,7 +488,8 @@ def test_results_are_in_raw_units(digits):
     samples = model.sample(20_000, noise=True).numpy()
     # what is decoded from an untrained model spreads about as widely as the raw data
     assert (np.abs(samples.mean(0) - rows.mean(0)) < 1.5 * rows.std(0)).all()
-    assert (samples.std(0) > 0.7 * rows.std(0)).all()
+    assert (samples.std(0) > 0.3 * rows.std(0)).all()
+    assert (samples.std(0) < 1.5 * rows.std(0)).all()
 
 
 def test_samples_are_decoded_from_the_prior():

@@ -84,7 +84,9 @@ class _ScaledLikelihood(Likelihood):
         self.form = scale
         self.min_log_scale = min_log_scale
         if scale in ("shared", "per-dimension"):
-            self.log_scale = nn.Parameter(torch.zeros(spec.shape if scale == "per-dimension" else ()))
+            # below the spread of scaled data: a posterior collapses while its likelihood forgives every error
+            start = -1.0 / self.GAIN
+            self.log_scale = nn.Parameter(torch.full(spec.shape if scale == "per-dimension" else (), start))
 
     def location_and_log_scale(self, output: Tensor) -> tuple[Tensor, Tensor | None]:
         """The location (K, B, *X), and the log-scale bounded below: None, (), (*X) or (K, B, 1…)."""
