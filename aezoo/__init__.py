@@ -20,10 +20,10 @@ if TYPE_CHECKING:
     from aezoo.data import Dataset
     from aezoo.errors import ZooError
     from aezoo.evaluation import evaluate
-    from aezoo.options import ModelConfig, PointConfig, WeightedChoice
+    from aezoo.options import ModelConfig, PointConfig, TrainConfig, WeightedChoice
     from aezoo.registry import DatasetEntry, Model, Part, hookimpl
     from aezoo.schedules import Weight
-    from aezoo.training import TrainConfig, Trainer
+    from aezoo.training import Trainer
 
 __version__ = "0.1.0"
 
@@ -41,7 +41,7 @@ _NAMES = {
     "PointConfig": "aezoo.options",
     "Run": "aezoo.api",
     "Sizes": "aezoo.config",
-    "TrainConfig": "aezoo.training",
+    "TrainConfig": "aezoo.options",
     "Trainer": "aezoo.training",
     "Weight": "aezoo.schedules",
     "WeightedChoice": "aezoo.options",

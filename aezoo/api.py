@@ -15,18 +15,27 @@ import torch
 from aezoo import registry
 from aezoo.assembly import complete
 from aezoo.autoencoder import Autoencoder
+from aezoo.config import DataSpec
 from aezoo.data import Dataset, Splits, open_data
-from aezoo.errors import CheckpointError, DataError, OutputError, UnknownNameError, UsageError, near_misses
+from aezoo.errors import (
+    CheckpointError,
+    CompositionError,
+    DataError,
+    OutputError,
+    UnknownNameError,
+    UsageError,
+    near_misses,
+)
 from aezoo.evaluation import evaluate
-from aezoo.options import ModelConfig
+from aezoo.options import ModelConfig, TrainConfig
 from aezoo.plots import draw_run
+from aezoo.streams import random_stream
 from aezoo.training import (
     MODEL_FILE,
     Events,
     Header,
     Metrics,
     Progress,
-    TrainConfig,
     Trainer,
     build_model,
     load_model,
@@ -116,11 +125,10 @@ def train(
     splits = dataset.split(training.validation, training.seed)
     if isinstance(model, str):
         assert config is not None
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(training.seed)
+        with random_stream(training.seed):
             model = build_model(name, config.model_dump(mode="json"), dataset.spec)
-    elif model.spec.shape != dataset.spec.shape:
-        raise DataError(f"the model was built for data of shape {model.spec.shape}, and this is {dataset.spec.shape}.")
+    else:
+        _refuse_other_data(model, dataset.spec)
     run = Run(name, model, dataset, splits, config, training, folder)
     return _Session(run, overwrite, trackers, Progress(progress)).go()
 
@@ -147,7 +155,14 @@ class _Session:
         self.overwrite = overwrite
         self.events = Events(trackers, run.notes.append)
         self.trainer = Trainer(run.model, run.splits, run.training, self._on_epoch, progress)
-        run.training = run.training.model_copy(update={"epochs": self.trainer.epochs})
+        run.training = run.training.model_copy(
+            update={
+                "epochs": self.trainer.epochs,
+                "batch_size": self.trainer.batch_size,
+                "validation": len(run.splits.validation),
+                "device": str(self.trainer.device),
+            }
+        )
         run.notes += self.trainer.notes
 
     def go(self) -> Run:
@@ -158,7 +173,7 @@ class _Session:
         before = len(self.trainer.notes)
         self.trainer.fit()
         run.notes += self.trainer.notes[before:]
-        run.results = evaluate(run.model, run.splits, seed=run.training.seed)
+        run.results = evaluate(run.model, run.splits)
         if run.config is not None and run.config.latent_dim >= run.model.spec.size:
             run.notes.append("the code is as large as the data, so PCA of its size loses nothing and is no rival.")
         if run.folder is not None:
@@ -204,6 +219,19 @@ class _Session:
                 file.write(line)
         except OSError as error:
             raise OutputError(f"{path} cannot be written ({error.strerror}).") from error
+
+
+def _refuse_other_data(model: Autoencoder, spec: DataSpec) -> None:
+    """Refuses data that a model composed by hand was not composed for."""
+    if model.spec.shape != spec.shape:
+        raise DataError(f"the model was built for data of shape {model.spec.shape}, and this is {spec.shape}.")
+    likelihood = model.decoder.likelihood
+    inside = spec.low is not None and spec.high is not None and spec.low >= 0 and spec.high <= 1
+    if likelihood.unit_interval and model.preprocess is None and not inside:
+        raise CompositionError(
+            f"{type(likelihood).__name__} needs data in [0, 1], and {spec.name} is not known to be: give the model a "
+            "preprocess, or scale the data first."
+        )
 
 
 def run_config(folder: str | Path) -> dict[str, Any]:

@@ -46,9 +46,9 @@ def assemble(
     seen = scaled_spec(config.preprocess, spec)
     code_shape = (config.latent_dim,)
     likelihood = build_part("likelihood", config.likelihood, spec=seen)
-    encoder = encoder or _point_encoder(config)
+    encoder = encoder or _point_encoder(config, seen, code_shape)
     default = type(config).model_fields["activation"].default
-    if not config.hidden and config.activation != default:
+    if not config.hidden and resolved("activation", config.activation) != resolved("activation", default):
         raise CompositionError(
             f"activation {config.activation} has no hidden layer to act on: give hidden, such as 128, or leave it out."
         )
@@ -60,7 +60,7 @@ def assemble(
         code_outputs=config.latent_dim * getattr(encoder, "outputs_per_code", 1),
         data_outputs=likelihood.outputs,
         hidden=config.hidden,
-        activation=partial(build_part, "activation", config.activation),
+        activation=partial(build_part, "activation", config.activation, spec=seen),
     )
     further = [
         Weighted(choice.name, build_part("regularizer", choice, code_shape=code_shape, spec=seen), choice.weight)
@@ -70,7 +70,7 @@ def assemble(
         encoder(encoder_network),
         Decoder(decoder_network, likelihood),
         spec=spec,
-        prior=build_part("prior", prior, code_shape=code_shape) if isinstance(prior, Choice) else prior,
+        prior=build_part("prior", prior, code_shape=code_shape, spec=seen) if isinstance(prior, Choice) else prior,
         regularizers=[*regularizers, *further],
         corruption=None if config.corruption is None else build_part("corruption", config.corruption, spec=seen),
         preprocess=make_preprocess(config.preprocess, spec, clip=likelihood.unit_interval),
@@ -79,9 +79,9 @@ def assemble(
     )
 
 
-def _point_encoder(config: ModelConfig) -> Callable[[nn.Module], Encoder]:
+def _point_encoder(config: ModelConfig, spec: DataSpec, code_shape: tuple[int, ...]) -> Callable[[nn.Module], Encoder]:
     choice = config.code_activation if isinstance(config, PointConfig) else Choice(name="identity")
-    activation = build_part("activation", choice)
+    activation = build_part("activation", choice, spec=spec, code_shape=code_shape)
     return lambda network: PointEncoder(network, activation)
 
 

@@ -9,7 +9,7 @@ Shapes: B batch, K draws, *X one datum, *Z one code.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any, Literal, NamedTuple
 
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from aezoo.config import DataSpec
-from aezoo.errors import CapabilityError, CompositionError, UsageError
+from aezoo.errors import CapabilityError, CompositionError, DataError, UsageError
 from aezoo.parts import (
     AFTER_STEP_VOCABULARY,
     VOCABULARY,
@@ -38,6 +38,7 @@ from aezoo.parts import (
 )
 from aezoo.rows import as_rows, as_tensor, check_finite
 from aezoo.schedules import Cyclical, Linear, weight_at
+from aezoo.streams import random_stream
 
 Rows = Any
 """Raw data: a NumPy array, a tensor or nested lists; rows (B, *X) or one datum (*X)."""
@@ -58,7 +59,7 @@ class Step(NamedTuple):
     """What regularizers may ask for."""
 
 
-class Values(Mapping[str, Any]):
+class Values:
     """The vocabulary of regularizers for one batch; what costs something is computed when first asked for."""
 
     def __init__(self, model: Autoencoder, known: dict[str, Any]) -> None:
@@ -70,15 +71,15 @@ class Values(Mapping[str, Any]):
             self._known[name] = self._model.code if name == "encode" else self._model.prior_distribution()
         return self._known[name]
 
-    def __iter__(self) -> Iterator[str]:
-        return iter(VOCABULARY)
-
-    def __len__(self) -> int:
-        return len(VOCABULARY)
-
     def detached(self) -> Values:
         """The values that an opponent may see: no gradient leads from them to the model."""
-        return Values(self._model, {name: self._known[name].detach() for name in OPPONENT_VOCABULARY[:3]})
+        model = self._model
+        known = {name: self._known[name].detach() for name in ("x", "x_in", "z")}
+        known["encode"] = torch.no_grad()(model.code)
+        if model.prior is not None:
+            with torch.no_grad():
+                known["prior"] = model.prior_distribution()
+        return Values(model, known)
 
 
 OPPONENT_VOCABULARY = ("x", "x_in", "z", "encode", "prior")
@@ -169,6 +170,10 @@ class Autoencoder(nn.Module):
         distribution: Distribution = self.prior(self.encoder)
         return distribution
 
+    def forward(self, x: Tensor, step: int = 0) -> Step:
+        """``step``, under the name that torch's wrappers (DistributedDataParallel, compile) look for."""
+        return self.step(x, step)
+
     def step(self, x: Tensor, step: int = 0) -> Step:
         """The objective on preprocessed data.
 
@@ -217,6 +222,15 @@ class Autoencoder(nn.Module):
         """All parameters but the opponents': what the main optimizer moves."""
         theirs = {id(p) for opponent in self.opponents().values() for p in opponent.parameters()}
         return [p for p in self.parameters() if p.requires_grad and id(p) not in theirs]
+
+    def paces(self) -> dict[nn.Parameter, float]:
+        """Factors of the learning rate that parts ask for in ``paces``, by the name of their parameter."""
+        found = {}
+        for module in self.modules():
+            for name, pace in getattr(module, "paces", {}).items() if module is not self else ():
+                if isinstance(getattr(module, name, None), nn.Parameter):
+                    found[getattr(module, name)] = pace
+        return found
 
     def opponents(self) -> dict[str, nn.Module]:
         """The networks that play against the model, by the name of their regularizer."""
@@ -282,7 +296,7 @@ class Autoencoder(nn.Module):
         """Codes of raw data.
 
         Args:
-            x: rows (B, *X), or one datum (*X).
+            x: rows (B, *X), or one datum (*X); an array of the shape of one datum is one datum.
             draws: None for the posterior's mean; K for K draws of it.
             seed: of the draws.
             batch_size: rows a pass; None chooses.
@@ -324,7 +338,8 @@ class Autoencoder(nn.Module):
             z = q.mean[None] if draws is None else q.rsample((draws,))
             error: Tensor = -self.decoder(z).log_prob(u)
             if self._stochastic and self.prior is not None:
-                error = error + divergence(q, self.prior_distribution(), z)
+                estimator = "at-mean" if draws is None else "auto"
+                error = error + divergence(q, self.prior_distribution(), z, estimator=estimator)
             return error.mean(0)
 
         return self._rowwise(x, negative_bound, batch_size, draws, seed)
@@ -342,13 +357,13 @@ class Autoencoder(nn.Module):
         def estimate(u: Tensor) -> Tensor:
             q, p = self.encoder(u), self.prior_distribution()
             total = u.new_full((len(u),), -math.inf)
-            for at_once in _chunks(draws, max(1, self._rows_a_pass() // len(u))):
+            for at_once in _chunks(draws, max(1, self.rows_a_pass() // len(u))):
                 z = q.rsample((at_once,))
                 weight = self.decoder(z).log_prob(u) + p.log_prob(z) - q.log_prob(z)
                 total = torch.logaddexp(total, weight.logsumexp(0))
             return total - math.log(draws)
 
-        return self._rowwise(x, estimate, batch_size or min(256, self._rows_a_pass()), draws, seed)
+        return self._rowwise(x, estimate, batch_size or min(256, self.rows_a_pass()), draws, seed)
 
     def sample(self, n: int, *, seed: int = 0, noise: bool = False, batch_size: int | None = None) -> Tensor:
         """``n`` data (n, *X) in raw units, decoded from the prior: the likelihood's mean, or a draw with ``noise``.
@@ -360,7 +375,7 @@ class Autoencoder(nn.Module):
         self._positive(n, "n")
         if batch_size is not None:
             self._positive(batch_size, "batch_size")
-        size = batch_size or self._rows_a_pass()
+        size = batch_size or self.rows_a_pass()
         with torch.no_grad(), self.evaluating(), self._stream(seed):
             prior = self.prior_distribution()
             drawn = []
@@ -433,7 +448,8 @@ class Autoencoder(nn.Module):
             self._positive(batch_size, "batch_size")
         rows, single = as_rows(x, self.spec.shape)
         check_finite(rows)
-        size = batch_size or self._rows_a_pass(draws or 1)
+        self._check_range(rows)
+        size = batch_size or self.rows_a_pass(draws or 1)
         result: Tensor | None = None
         with torch.no_grad(), self.evaluating(), self._stream(seed if draws is not None else None):
             for start in range(0, len(rows), size):
@@ -450,7 +466,22 @@ class Autoencoder(nn.Module):
             result = result.select(axis, 0)
         return result if isinstance(x, Tensor) else result.numpy()
 
-    def _rows_a_pass(self, draws: int = 1) -> int:
+    def _check_range(self, rows: Any) -> None:
+        """Refuses values that the likelihood gives no probability; scaled by a fitted range, they are clipped."""
+        low, high = self.spec.low, self.spec.high
+        if not self.decoder.likelihood.unit_interval or low is None or high is None:
+            return
+        values = rows.detach() if isinstance(rows, Tensor) else rows
+        if float(values.min()) < low or float(values.max()) > high:
+            values = as_tensor(values)
+            row = int(((values < low) | (values > high)).flatten(1).any(1).nonzero()[0])
+            raise DataError(
+                f"row {row} has values outside {low:g} to {high:g}, to which {type(self.decoder.likelihood).__name__} "
+                "gives no probability: rescale the data, or train with likelihood gaussian."
+            )
+
+    def rows_a_pass(self, draws: int = 1) -> int:
+        """How many rows, each decoded ``draws`` times, go through at once in bounded memory."""
         values = max(self.spec.size, self.decoder.likelihood.outputs.size)
         return max(1, min(8192, PASS_VALUES // (values * draws)))
 
@@ -472,9 +503,7 @@ class Autoencoder(nn.Module):
         if seed is None:
             yield
             return
-        devices = [self.device] if self.device.type == "cuda" else []
-        with torch.random.fork_rng(devices=devices):
-            torch.manual_seed(seed)
+        with random_stream(seed, self.device):
             yield
 
     def _need(self, capability: str, what: str, remedy: str) -> None:

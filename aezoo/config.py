@@ -9,7 +9,16 @@ import json
 import math
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, JsonValue, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    JsonValue,
+    ModelWrapValidatorHandler,
+    ValidationError,
+    model_validator,
+)
 
 from aezoo.errors import UnknownNameError, UsageError, near_misses
 
@@ -18,6 +27,14 @@ class Config(BaseModel):
     """A frozen set of options: unknown keys, wrong types, NaN and infinity are refused."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+
+    @model_validator(mode="wrap")
+    @classmethod
+    def _plain_numbers(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
+        """A NumPy number, as a sweep over ``np.arange`` gives, is as good as Python's."""
+        if isinstance(values, dict):
+            values = {key: value.item() if _is_numpy_number(value) else value for key, value in values.items()}
+        return handler(values)
 
     @classmethod
     def parse(cls, values: dict[str, Any], owner: str = "") -> Self:
@@ -38,6 +55,10 @@ class Config(BaseModel):
     def keys(cls) -> list[str]:
         """The names of the options."""
         return list(cls.model_fields)
+
+
+def _is_numpy_number(value: Any) -> bool:
+    return type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0
 
 
 def _first(error: ValidationError) -> str:

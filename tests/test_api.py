@@ -3,7 +3,9 @@ import pytest
 import torch
 
 import aezoo
+from aezoo.data import make_preprocess
 from aezoo.errors import DataError, UnknownNameError, UsageError
+from aezoo.parts import Bernoulli, Decoder, PointEncoder, Weighted
 
 QUICK = {"epochs": 1, "hidden": [8], "latent_dim": 2}
 RNG = np.random.default_rng(0)
@@ -102,3 +104,51 @@ def test_public_names_are_there_and_listed():
     assert set(dir(aezoo)) == set(aezoo.__all__)
     with pytest.raises(AttributeError, match="nonsense"):
         _ = aezoo.nonsense
+
+
+def composed(likelihood, high, preprocess=None):
+    spec = aezoo.DataSpec(shape=(1, 8, 8), low=0, high=1)
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2), torch.nn.Sigmoid())
+    decoder = Decoder(torch.nn.Linear(2, 64), likelihood(spec))
+    raw = spec.model_copy(update={"high": float(high)})
+    return aezoo.Autoencoder(PointEncoder(encoder), decoder, spec=raw, preprocess=preprocess)
+
+
+def test_a_bernoulli_model_composed_by_hand_refuses_grey_levels_up_to_16():
+    with pytest.raises(aezoo.errors.CompositionError, match=r"\[0, 1\]"):
+        aezoo.train(composed(Bernoulli, 1), "digits", epochs=1)
+    scale = make_preprocess("scale", aezoo.DataSpec(shape=(1, 8, 8), low=0, high=16))
+    assert aezoo.train(composed(Bernoulli, 16, scale), "digits", epochs=1).results["squared_error"] < 30
+
+
+def test_a_users_own_sigmoid_fires_at_a_rate():
+    spec = aezoo.DataSpec(shape=(1, 8, 8), low=0, high=1)
+    encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2), torch.nn.Sigmoid())
+    rate = Weighted("rate", aezoo.registry.regularizers["firing-rate"].resolve()(0.1))
+    aezoo.Autoencoder(
+        PointEncoder(encoder), Decoder(torch.nn.Linear(2, 64), Bernoulli(spec)), spec=spec, regularizers=[rate]
+    )
+
+
+def test_values_without_probability_are_refused_where_they_are_scored():
+    model = aezoo.train("vae", "digits", likelihood="bernoulli", **QUICK).model
+    rows = np.full((3, 1, 8, 8), 16.0)
+    assert np.isfinite(model.score(rows)).all()
+    rows[1, 0, 2, 2] = 17
+    with pytest.raises(DataError, match="row 1"):
+        model.score(rows)
+
+
+def test_numbers_of_numpy_are_numbers():
+    run = aezoo.train("vae", "digits", latent_dim=np.int64(3), lr=np.float32(0.001), epochs=np.arange(3)[1], hidden=[8])
+    assert run.config.latent_dim == 3
+    with pytest.raises(UsageError, match="integer"):
+        aezoo.train("vae", "digits", latent_dim=np.float64(2.5))
+
+
+def test_loading_leaves_the_callers_random_stream_alone(trained):
+    torch.manual_seed(7)
+    expected = torch.rand(3)
+    torch.manual_seed(7)
+    aezoo.load(trained / "vae")
+    assert torch.equal(torch.rand(3), expected)

@@ -95,7 +95,7 @@ def linear_gaussian(gap=0.0, **options):
     up.bias.data = torch.cat([gap - back @ b, (sigma**2 / m.diagonal()).log() + 2 * gap])
     down.weight.data, down.bias.data = w.clone(), b.clone()
     raw = math.log(math.expm1(math.log(sigma) + 20)) - 20
-    likelihood.log_scale.data = torch.tensor(raw / 10, dtype=torch.float64)
+    likelihood.log_scale.data = torch.tensor(raw, dtype=torch.float64)
     truth = td.MultivariateNormal(b, w @ w.T + sigma**2 * torch.eye(D, dtype=torch.float64))
     return model, truth
 
@@ -177,7 +177,7 @@ def manual_variational(model, x, draws, seed):
     torch.manual_seed(seed)
     z = mean + scale * torch.randn(draws, len(x), Z, dtype=torch.float64)
     loc = z @ model.decoder.network.weight.T + model.decoder.network.bias
-    raw = 10 * model.decoder.likelihood.log_scale
+    raw = model.decoder.likelihood.log_scale
     sigma = torch.exp(torch.log(1 + torch.exp(raw + 6)) - 6)
     q = td.Independent(td.Normal(mean, scale), 1)
     p = td.Independent(td.Normal(torch.zeros_like(mean), torch.ones_like(mean)), 1)

@@ -27,6 +27,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return 1
     except MemoryError:
         return _say("not enough memory: use a smaller model, batch size or data set", 1)
+    except RuntimeError as error:
+        # torch has no error of its own for a processor's memory
+        if "alloc" not in str(error) and "out of memory" not in str(error):
+            raise
+        return _say("not enough memory: use a smaller model, batch size or data set", 1)
     except OSError as error:
         where = f"{error.filename}: " if error.filename else ""
         return _say(f"{where}{error.strerror or error}", 1)

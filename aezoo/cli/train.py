@@ -11,12 +11,12 @@ import click
 from aezoo import registry
 from aezoo.cli.options import ConfigOption, config_options, given
 from aezoo.cli.output import as_json, figure, note, print_json, print_table
-from aezoo.errors import DataError, RunInterruptedError, UnknownNameError, UsageError, near_misses
-from aezoo.training.config import TrainConfig
+from aezoo.errors import RunInterruptedError, UnknownNameError, UsageError, near_misses
+from aezoo.options import TrainConfig
 
 DEFAULT_MODEL = "contractive"
 # what a config file may hold beside the options of the model and of training
-PLACES = ("model", "data", "data_dir", "labels", "out")
+IN_FILE = ("model", "data", "data_dir", "labels", "out")
 
 
 class TrainCommand(click.Command):
@@ -62,7 +62,7 @@ def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: An
     command = ctx.command
     flags = {str(o.opts[0])[2:].replace("-", "_"): o.field_name for o in command.params if isinstance(o, ConfigOption)}
     options = {**_from_file(settings, flags, name), **given(command, ctx)}
-    places = {key: arguments.get(key) or settings.get(key) for key in PLACES[1:]}
+    places = {key: arguments.get(key) or settings.get(key) for key in IN_FILE[1:]}
     data = places["data"] or "digits"
 
     from aezoo import api
@@ -75,7 +75,7 @@ def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: An
             data,
             out=out,
             overwrite=overwrite,
-            labels=None if places["labels"] is None else read_labels(places["labels"]),
+            labels=places["labels"],
             data_dir=places["data_dir"],
             **options,
         )
@@ -90,18 +90,6 @@ def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: An
     print_table([(key, figure(value)) for key, value in run.results.items()], ("test split", ""), right=(1,))
     click.echo(f"run: {run.folder} ({', '.join(path.name for path in run.pictures)})")
     click.echo(f"next: aezoo evaluate {run.folder}    or in Python: aezoo.load({str(run.folder)!r})")
-
-
-def read_labels(path: str) -> Any:
-    """Labels (N,) of a .npy file or of a text file with one a line; raises DataError."""
-    import numpy as np
-
-    try:
-        if path.endswith(".npy"):
-            return np.load(path, allow_pickle=False)
-        return np.array(Path(path).read_text(encoding="utf-8").split())
-    except (OSError, ValueError, EOFError) as error:
-        raise DataError(f"labels {path} cannot be read ({error}): give a .npy file, or text with one a line.") from None
 
 
 def _peek(args: list[str], flag: str) -> str | None:
@@ -131,10 +119,10 @@ def _from_file(settings: dict[str, Any], flags: dict[str, str], name: str) -> di
     """The file's options by field name; raises UnknownNameError for a key that is no option."""
     options = {}
     for key, value in settings.items():
-        if key in PLACES:
+        if key in IN_FILE:
             continue
         if key not in flags and key not in flags.values():
-            known = [*PLACES, *flags]
+            known = [*IN_FILE, *flags]
             raise UnknownNameError(
                 f"the config file's {key!r} is no option of {name} or training{near_misses(key, known)}."
             )

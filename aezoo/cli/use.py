@@ -10,7 +10,6 @@ import click
 
 from aezoo import registry
 from aezoo.cli.output import as_json, figure, print_json, print_table
-from aezoo.cli.train import read_labels
 from aezoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -49,21 +48,29 @@ def _splits(
 ) -> Splits:
     """The splits that the run was trained with, or those of other data."""
     from aezoo import api
-    from aezoo.data import open_data
+    from aezoo.data import Dataset, open_data
     from aezoo.errors import DataError
 
-    known = read_labels(labels) if labels else None
     training: dict[str, Any] = {}
     if Path(run).is_dir() and data is None:
         config = api.run_config(run)
         source, training = config.get("data") or {}, config.get("training") or {}
         if "name" not in source:
             raise UsageError(f"{run} was trained on data given in Python: name it by --data.")
-        dataset = open_data(source["name"], labels=known, **source.get("options", {}))
+        options = dict(source.get("options") or {})
+        if data_dir is not None:
+            if "folder" not in options:
+                raise UsageError(f"the run's data {source['name']!r} reads no folder: leave --data-dir out.")
+            options["folder"] = data_dir
+        dataset = open_data(source["name"], labels=labels or source.get("labels"), **options)
     else:
         if data is None and header.data.name not in registry.datasets:
             raise UsageError(f"{run} says nothing of where its data {header.data.name!r} is: name it by --data.")
-        dataset = open_data(data or header.data.name, data_dir=data_dir, labels=known)
+        dataset = open_data(data or header.data.name, data_dir=data_dir, labels=labels)
+    if dataset.spec.shape == (header.data.size,):
+        # rows laid out flat, which the model takes as they are, are shaped for what looks at them as images
+        spec = dataset.spec.model_copy(update={"shape": header.data.shape})
+        dataset = Dataset(dataset.x, dataset.labels, spec=spec, test=dataset.test)
     if dataset.spec.shape != header.data.shape:
         raise DataError(
             f"the model was built for data of shape {header.data.shape}, and {dataset.spec.name} is of shape "

@@ -119,6 +119,18 @@ class Split:
             else:
                 yield _taken(self.dataset.x, self.index[start : start + size])
 
+    def take(self, positions: Tensor) -> Tensor:
+        """The raw rows (n, *X) at ``positions`` (n,) within the split, of an array."""
+        return _taken(self.dataset.x, self.index[positions.numpy()])
+
+    @property
+    def mapped(self) -> bool:
+        """Whether the rows stay in a file that is mapped into memory."""
+        base = self.dataset.x
+        while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
+            base = base.base
+        return isinstance(base, np.memmap)
+
     def subset(self) -> TorchDataset[Tensor]:
         """The rows as a torch dataset of raw data (*X), without labels."""
         return _Rows(self.dataset.x, self.index, self.dataset.spec)

@@ -83,6 +83,20 @@ def csv(
         return from_arrays(x, labels, path.stem)
 
 
+def read_labels(path: str | Path) -> NDArray:
+    """Labels (N,) of a .npy file, or of a text file with one a line; raises DataError."""
+    path = Path(path)
+    with reading(path, "labels"):
+        if path.suffix == ".npy":
+            return np.asarray(np.load(path, allow_pickle=False))
+        lines = path.read_text(encoding="utf-8").split("\n")
+        words = [line.strip() for line in lines if line.strip()]
+        try:
+            return np.array([int(word) for word in words])
+        except ValueError:
+            return np.array(words)
+
+
 def idx(path: str | Path, labels: str | Path | None = None) -> Dataset:
     """The rows of an IDX file, gzipped or not, and labels from another; raises DataError for broken files."""
     path = Path(path)

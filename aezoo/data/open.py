@@ -36,7 +36,7 @@ def open_data(
     ``data`` is a registered name or a path to a .npy, .npz, .csv, .tsv or IDX file or a folder of IDX files, either
     with options in the text ("swiss-roll,noise=0.1", "flowers.csv,label=species") or as keywords; or it is an array,
     a tensor, nested lists, a torch dataset, or a Dataset already. ``labels`` are those of an array or of a file that
-    has none (for an IDX file also the path of theirs). ``data_dir`` is the folder of a named dataset that reads one.
+    has none, or the path of a file of labels. ``data_dir`` is the folder of a named dataset that reads one.
     Raises UnknownNameError, UsageError for options that do not fit, DataError for data that is missing or malformed.
     """
     if not isinstance(data, (str, os.PathLike)):
@@ -90,7 +90,10 @@ def _from_name(name: str, given: dict[str, Any], data_dir: str | os.PathLike[str
             f"the dataset {name!r} of plugin {entry.plugin!r} returned {type(dataset).__name__}: "
             "it must return an aezoo.data.Dataset."
         )
-    dataset.source = {"name": name, "options": parsed.model_dump(mode="json")}
+    values = parsed.model_dump(mode="json")
+    if "folder" in values:
+        values["folder"] = str(Path(values["folder"]).absolute())
+    dataset.source = {"name": name, "options": values}
     return dataset
 
 
@@ -107,8 +110,9 @@ def _from_path(path: Path, labels: Any, given: dict[str, Any]) -> Dataset:
         raise DataError(
             f"{str(path)!r} is of no known kind: give .npy, .npz, .csv, .tsv or IDX (...-ubyte, .idx) files."
         )
-    if is_idx and isinstance(labels, (str, os.PathLike)):
-        given, labels = {**given, "labels": os.fspath(labels)}, None
+    labels_path = str(Path(labels).absolute()) if isinstance(labels, (str, os.PathLike)) else None
+    if labels_path is not None:
+        given, labels = ({**given, "labels": labels_path}, None) if is_idx else (given, files.read_labels(labels_path))
     kind, read = reader
     parsed = kind.parse({**given, key: str(path)}, owner=str(path))
     chosen = {name: getattr(parsed, name) for name in parsed.keys()}  # noqa: SIM118
@@ -119,9 +123,9 @@ def _from_path(path: Path, labels: Any, given: dict[str, Any]) -> Dataset:
         dataset = from_arrays(dataset.x, labels, dataset.spec.name, dataset.test)
     del chosen[key]
     dataset.source = {
-        "name": str(path),
+        "name": str(path.absolute()),
         "options": {name: value for name, value in chosen.items() if value is not None},
-    }
+    } | ({} if is_idx or labels_path is None else {"labels": labels_path})
     return dataset
 
 

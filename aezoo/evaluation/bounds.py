@@ -9,7 +9,6 @@ import numpy as np
 from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
 from aezoo.errors import CapabilityError
-from aezoo.evaluation.split import rows_a_pass
 
 
 def negative_elbo(model: Autoencoder, split: Split, *, draws: int = 10, seed: int = 0) -> float:
@@ -23,7 +22,7 @@ def negative_elbo(model: Autoencoder, split: Split, *, draws: int = 10, seed: in
         UsageError: ``draws`` is below 1.
     """
     _need(model, ("bound",))
-    size = rows_a_pass(model, max(1, draws))
+    size = model.rows_a_pass(max(1, draws))
     total = 0.0
     for index, x in enumerate(split.batches(size)):
         # one seed for all passes would give their rows the same noise

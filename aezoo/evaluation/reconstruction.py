@@ -9,7 +9,6 @@ from torch import Tensor
 
 from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
-from aezoo.evaluation.split import rows_a_pass
 
 
 def reconstruction_figures(model: Autoencoder, split: Split) -> dict[str, float]:
@@ -24,7 +23,7 @@ def reconstruction_figures(model: Autoencoder, split: Split) -> dict[str, float]
     squared = relative = nats = 0.0
     unit = _range(model)
     with torch.no_grad(), model.evaluating():
-        for raw in split.batches(rows_a_pass(model)):
+        for raw in split.batches(model.rows_a_pass()):
             x = model.prepare(raw)
             px = model.decoder(model.code(x)[None])
             error = (px.mean[0].double() - x.double()).square()

@@ -14,7 +14,7 @@ from aezoo.evaluation.codes import active_units, dead_units, l0
 from aezoo.evaluation.pca import pca_squared_error
 from aezoo.evaluation.probe import probe_accuracy
 from aezoo.evaluation.reconstruction import reconstruction_figures
-from aezoo.evaluation.split import Array, encode_split, prepared_split, rows_a_pass, some_rows
+from aezoo.evaluation.split import Array, encode_split, prepared_split, some_rows
 
 PROBE_ROWS = 10_000
 PROBE_CLASSES = 100
@@ -74,7 +74,7 @@ def evaluate(
 def _penalties(model: Autoencoder, split: Split, seed: int) -> dict[str, float]:
     if not len(model.regularizers):
         return {}
-    size = min(PENALTY_ROWS, rows_a_pass(model, model.draws))
+    size = min(PENALTY_ROWS, model.rows_a_pass(model.draws))
     means = model.measure((model.prepare(x) for x in split.batches(size)), seed=seed)
     return {f"penalty_{name}": means[name] for name in model.regularizers}
 

@@ -13,14 +13,6 @@ from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
 
 Array = np.ndarray[Any, Any]
-# a categorical decoder gives hundreds of values for each one of the datum: what bounds a pass is its output
-PASS_OUTPUTS = 1 << 24
-MOST_ROWS = 512
-
-
-def rows_a_pass(model: Autoencoder, draws: int = 1) -> int:
-    """How many rows, each decoded ``draws`` times, go through the model at once in bounded memory."""
-    return max(1, min(MOST_ROWS, PASS_OUTPUTS // (model.decoder.likelihood.outputs.size * draws)))
 
 
 def some_rows(split: Split, at_most: int, seed: int = 0) -> Split:
@@ -33,7 +25,7 @@ def some_rows(split: Split, at_most: int, seed: int = 0) -> Split:
 
 def encode_split(model: Autoencoder, split: Split) -> Array:
     """The posterior means (n, Z) of all rows, float32."""
-    codes = [model.encode(x).flatten(1).float().cpu().numpy() for x in split.batches(rows_a_pass(model))]
+    codes = [model.encode(x).flatten(1).float().cpu().numpy() for x in split.batches(model.rows_a_pass())]
     return np.concatenate(codes)
 
 
@@ -41,7 +33,7 @@ def prepared_split(model: Autoencoder, split: Split) -> Array:
     """All rows as the model sees them (n, D), preprocessed and flattened, float64."""
     rows = np.empty((len(split), model.spec.size))
     start = 0
-    for x in split.batches(MOST_ROWS):
+    for x in split.batches(model.rows_a_pass()):
         rows[start : start + len(x)] = model.prepare(x).flatten(1).double().cpu().numpy()
         start += len(x)
     return rows

@@ -37,7 +37,8 @@ class PointEncoder(Encoder):
     def forward(self, x: Tensor) -> Point:
         """All mass on the code (B, *Z)."""
         # under autocast the network answers in 16 bits, and penalties are sums over many codes
-        return Point(self.activation(self.network(x).to(x.dtype)))
+        before = self.network(x).to(x.dtype)
+        return Point(self.activation(before), before)
 
 
 class GaussianEncoder(Encoder):
@@ -48,8 +49,9 @@ class GaussianEncoder(Encoder):
     """
 
     outputs_per_code = 2
-    # outside e^±9 a float32 variance or its inverse loses all meaning, and training would never come back from it
+    # outside e^±9 a float32 variance or its inverse loses all meaning; a slope is left there, to lead back from it
     LOG_SCALE_BOUND = 9.0
+    LEAK = 0.01
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()
@@ -58,4 +60,6 @@ class GaussianEncoder(Encoder):
     def forward(self, x: Tensor) -> Normal:
         """The Gaussian of each row, event (Z,)."""
         mean, log_variance = self.network(x).to(x.dtype).chunk(2, dim=-1)
-        return Normal(mean, (0.5 * log_variance).clamp(-self.LOG_SCALE_BOUND, self.LOG_SCALE_BOUND), event_dims=1)
+        log_scale = 0.5 * log_variance
+        bounded = log_scale.clamp(-self.LOG_SCALE_BOUND, self.LOG_SCALE_BOUND)
+        return Normal(mean, bounded + self.LEAK * (log_scale - bounded), event_dims=1)

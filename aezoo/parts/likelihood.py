@@ -8,17 +8,17 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from typing import Literal, NamedTuple
+from typing import ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
-from torch.distributions import ContinuousBernoulli as TorchContinuousBernoulli
-from torch.distributions import Distribution, Independent
+from torch.distributions import Distribution
 
 from aezoo.config import DataSpec
 from aezoo.errors import CompositionError
 from aezoo.parts.distributions import Bernoulli as BernoulliDistribution
+from aezoo.parts.distributions import ContinuousBernoulli as ContinuousBernoulliDistribution
 from aezoo.parts.distributions import Laplace as LaplaceDistribution
 from aezoo.parts.distributions import Levels, LocationScale, Normal
 
@@ -75,9 +75,8 @@ class _ScaledLikelihood(Likelihood):
     """Location from the decoder; scale 1, learned once, learned for each value, or given by the code."""
 
     capabilities = ("density",)
-    # Adam moves every parameter by about the learning rate a step; a lone scale has as far to go as whole layers, and
-    # while it lags, a variational posterior collapses
-    GAIN = 10.0
+    # a lone scale has as far to go as whole layers, and while it lags, a variational posterior collapses
+    paces: ClassVar = {"log_scale": 10.0}
 
     def __init__(self, spec: DataSpec, scale: ScaleForm = "unit", min_log_scale: float = -6.0) -> None:
         super().__init__(spec, scalars=1 if scale == "per-example" else 0)
@@ -85,8 +84,7 @@ class _ScaledLikelihood(Likelihood):
         self.min_log_scale = min_log_scale
         if scale in ("shared", "per-dimension"):
             # below the spread of scaled data: a posterior collapses while its likelihood forgives every error
-            start = -1.0 / self.GAIN
-            self.log_scale = nn.Parameter(torch.full(spec.shape if scale == "per-dimension" else (), start))
+            self.log_scale = nn.Parameter(torch.full(spec.shape if scale == "per-dimension" else (), -1.0))
 
     def location_and_log_scale(self, output: Tensor) -> tuple[Tensor, Tensor | None]:
         """The location (K, B, *X), and the log-scale bounded below: None, (), (*X) or (K, B, 1…)."""
@@ -95,7 +93,7 @@ class _ScaledLikelihood(Likelihood):
         if self.form == "per-example":
             raw = output[..., -1].view(*output.shape[:-1], *(1,) * len(self.shape))
             return self._shaped(output[..., :-1]), self._bounded(raw)
-        return self._shaped(output), self._bounded(self.GAIN * self.log_scale.to(output.dtype))
+        return self._shaped(output), self._bounded(self.log_scale.to(output.dtype))
 
     def _bounded(self, raw: Tensor) -> Tensor:
         # a scale that can reach zero earns an unbounded density on any value that the decoder gets exactly right
@@ -147,11 +145,7 @@ class ContinuousBernoulli(Likelihood):
 
     def forward(self, output: Tensor) -> Distribution:
         """Continuous Bernoulli with event *X."""
-        return Independent(
-            TorchContinuousBernoulli(logits=self._shaped(output), validate_args=False),
-            len(self.shape),
-            validate_args=False,
-        )
+        return ContinuousBernoulliDistribution(self._shaped(output), len(self.shape))
 
 
 class Categorical(Likelihood):

@@ -29,10 +29,14 @@ class Posterior(Protocol):
 
 
 class Point:
-    """All mass on one code: the posterior of a deterministic encoder. It has no density."""
+    """All mass on one code: the posterior of a deterministic encoder. It has no density.
 
-    def __init__(self, mean: Tensor) -> None:
+    ``before`` is the code (B, *Z) before its activation, for penalties on what the activation hides.
+    """
+
+    def __init__(self, mean: Tensor, before: Tensor | None = None) -> None:
         self.mean = mean
+        self.before = mean if before is None else before
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """The code itself (*S, B, *Z)."""
@@ -52,7 +56,8 @@ def divergence(q: Posterior, p: Distribution, z: Tensor | None = None, *, estima
         p: the prior over one code.
         z: draws of q (K, B, *Z), needed where the divergence is estimated.
         estimator: ``"analytic"`` (closed form), ``"sampled"`` (log q − log p at each draw) or ``"auto"``: the closed
-            form where torch knows one, else by draws.
+            form where torch knows one, else by draws; ``"at-mean"``: the closed form, else the entropy's closed form
+            and the prior's density at the posterior's mean, which needs no draws but is no bound.
 
     Returns:
         (B,) in closed form, (K, B) by draws.
@@ -73,6 +78,8 @@ def divergence(q: Posterior, p: Distribution, z: Tensor | None = None, *, estima
                 raise CompositionError(
                     f"there is no closed form of KL({type(q).__name__} ‖ {type(p).__name__}): use estimator=sampled."
                 ) from None
+    if estimator == "at-mean":
+        return -q.entropy() - p.log_prob(q.mean)  # type: ignore[attr-defined, no-any-return]
     if z is None:
         raise CompositionError(f"KL({type(q).__name__} ‖ {type(p).__name__}) has no closed form and needs draws.")
     return q.log_prob(z) - p.log_prob(z)  # type: ignore[attr-defined, no-any-return]

@@ -17,9 +17,9 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 
@@ -72,6 +72,14 @@ class Regularizer(nn.Module, ABC):
         raise NotImplementedError
 
 
+class Named(Protocol):
+    """Values by name."""
+
+    def __getitem__(self, name: str, /) -> Any:
+        """The value of that name."""
+        ...
+
+
 class Asking:
     """A function that is called with just those values of a vocabulary that its arguments name.
 
@@ -92,7 +100,7 @@ class Asking:
                     f"{owner} asks for {name!r}, which no training step has: it may ask for {', '.join(vocabulary)}."
                 )
 
-    def __call__(self, values: Mapping[str, Any]) -> Any:
+    def __call__(self, values: Named) -> Any:
         """Calls the function with the values that it asks for."""
         return self.function(**{name: values[name] for name in self.names})
 

@@ -14,6 +14,8 @@ class Scaling(nn.Module, ABC):
 
     shift: Tensor
     scale: Tensor
+    fitted: Tensor
+    """() bool: whether there is nothing left to fit."""
 
     @abstractmethod
     def forward(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:

@@ -18,7 +18,7 @@ from typing import Any
 import pluggy
 
 from aezoo.errors import PluginError
-from aezoo.options import ModelConfig
+from aezoo.options import PLACES, ModelConfig, TrainConfig
 from aezoo.registry import hookspecs
 from aezoo.registry.entries import DatasetEntry, Entry, Kind, Model, Part
 
@@ -142,6 +142,12 @@ def _collect(plugin: Plugin, kind: Kind, hook: str) -> Iterator[Entry]:
                 f"the config of model {entry.name!r} must extend aezoo.ModelConfig and stay frozen, with extra keys "
                 "forbidden."
             )
+        if isinstance(entry, Model):
+            taken = sorted(set(entry.config.model_fields) & {*TrainConfig.model_fields, *PLACES})
+            if taken:
+                raise PluginError(
+                    f"model {entry.name!r} has an option {taken[0]!r}, which training has too: give it another name."
+                )
         yield replace(entry, plugin=plugin.name, distribution=plugin.distribution)
 
 

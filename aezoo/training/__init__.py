@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from aezoo._lazy import exporter
 
 if TYPE_CHECKING:
+    from aezoo.options import TrainConfig
     from aezoo.training.checkpoint import MODEL_FILE, Header, build_model, load_model, read_header, save_model
-    from aezoo.training.config import TrainConfig
     from aezoo.training.events import Events
     from aezoo.training.files import write_text, write_whole
     from aezoo.training.progress import Progress
@@ -21,7 +21,7 @@ _NAMES = {
     "load_model": "aezoo.training.checkpoint",
     "read_header": "aezoo.training.checkpoint",
     "save_model": "aezoo.training.checkpoint",
-    "TrainConfig": "aezoo.training.config",
+    "TrainConfig": "aezoo.options",
     "Events": "aezoo.training.events",
     "write_text": "aezoo.training.files",
     "write_whole": "aezoo.training.files",

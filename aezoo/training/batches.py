@@ -73,10 +73,35 @@ class Loaded:
         return DataLoader(self.split.subset(), batch_sampler=batches, generator=torch.Generator())
 
 
+class Mapped:
+    """Rows of a file mapped into memory, too many to hold as floats; a batch is read when it is needed."""
+
+    def __init__(self, split: Split, model: Autoencoder) -> None:
+        self.split = split
+        self.model = model
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def epoch(self, batch_size: int, order: torch.Generator | None = None) -> Iterator[Tensor]:  # noqa: D102
+        if order is None:
+            yield from map(self.model.prepare, self.split.batches(batch_size))
+            return
+        for index in shuffled(len(self), batch_size, order):
+            # in the file's order, which disks and page caches like; the rows of a batch are summed over anyway
+            yield self.model.prepare(self.split.take(index.sort().values))
+
+
+# beyond this, a mapped file is read batch by batch instead of being held
+HELD_BYTES = 4 << 30
+
+
 def make_batches(split: Split, model: Autoencoder) -> Batches:
     """Batches of ``split`` as ``model`` takes them."""
     if split.streams:
         return Loaded(split, model)
+    if split.mapped and len(split) * model.spec.size * model.dtype.itemsize > HELD_BYTES:
+        return Mapped(split, model)
     rows = torch.empty((len(split), *model.spec.shape), dtype=model.dtype, device=model.device)
     start = 0
     for piece in split.batches(8192):

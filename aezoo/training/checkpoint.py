@@ -19,6 +19,7 @@ from aezoo import registry
 from aezoo.autoencoder import Autoencoder
 from aezoo.config import Config, DataSpec
 from aezoo.errors import CheckpointError, PluginError, UnknownNameError, ZooError
+from aezoo.streams import random_stream
 from aezoo.training.files import write_whole
 
 FORMAT = 1
@@ -120,7 +121,8 @@ def load_model(
         try:
             if into is None:
                 _fits(file, _skeleton(header), stored)
-            model = into or build_model(header.model, header.config, header.data)
+            with random_stream(0):
+                model = into or build_model(header.model, header.config, header.data)
         except (PluginError, CheckpointError):
             raise
         except ZooError as error:
@@ -157,7 +159,7 @@ class _Stored:
 def _skeleton(header: Header) -> Autoencoder | None:
     """The model without memory behind it, so that sizes are compared before any is taken; None if it cannot be had."""
     try:
-        with torch.device("meta"):
+        with torch.device("meta"), random_stream(0):
             return build_model(header.model, header.config, header.data)
     except PluginError:
         return None

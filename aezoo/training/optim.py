@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 import torch
 from torch import nn
 
+from aezoo.options import TrainConfig
 from aezoo.parts import Reset
-from aezoo.training.config import TrainConfig
 
 
-def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> torch.optim.Optimizer:
-    """The optimizer that ``config`` describes, fused into one pass over each parameter where torch can."""
+def make_optimizer(
+    parameters: Iterable[nn.Parameter], config: TrainConfig, paces: Mapping[nn.Parameter, float] | None = None
+) -> torch.optim.Optimizer:
+    """The optimizer that ``config`` describes, fused into one pass over each parameter where torch can.
+
+    ``paces`` multiplies the learning rate of some parameters, under Adam only: it moves every parameter by about the
+    learning rate a step, however steep the loss is in it, while SGD follows the gradient by itself.
+    """
     found = list(parameters)
     fused = bool(found) and all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in found)
     if config.optimizer == "sgd":
@@ -21,7 +27,11 @@ def make_optimizer(parameters: Iterable[nn.Parameter], config: TrainConfig) -> t
             found, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=fused
         )
     kind: type[torch.optim.Optimizer] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
-    return kind(found, lr=config.lr, weight_decay=config.weight_decay, fused=fused)  # type: ignore[call-arg]
+    groups: dict[float, list[nn.Parameter]] = {}
+    for parameter in found:
+        groups.setdefault((paces or {}).get(parameter, 1.0), []).append(parameter)
+    paced = [{"params": group, "pace": pace} for pace, group in groups.items()]
+    return kind(paced, lr=config.lr, weight_decay=config.weight_decay, fused=fused)  # type: ignore[call-arg]
 
 
 def learning_rate(config: TrainConfig, step: int, total: int) -> float:
@@ -37,7 +47,7 @@ def learning_rate(config: TrainConfig, step: int, total: int) -> float:
 def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
     """Sets the learning rate of every group."""
     for group in optimizer.param_groups:
-        group["lr"] = lr
+        group["lr"] = lr * group.get("pace", 1.0)
 
 
 def forget(optimizer: torch.optim.Optimizer, resets: Iterable[Reset]) -> None:

@@ -10,6 +10,8 @@ from torch import Tensor
 from aezoo.autoencoder import Step
 from aezoo.errors import DivergenceError
 
+REMEDY = "try a lower lr, clip_norm=1, or precision fp32"
+
 
 class Record:
     """Row-weighted means of the loss and its terms over an epoch."""
@@ -59,8 +61,8 @@ class Record:
     def _refuse(self, index: int, table: Tensor) -> None:
         values = dict(zip(self._names, table[index].tolist(), strict=True))
         term = next((name for name, value in values.items() if name != "loss" and not math.isfinite(value)), "loss")
-        lower = "" if term in ("loss", "reconstruction") else f", a smaller weight of {term!r}"
+        lower = "" if term in ("loss", "reconstruction") else f", or a smaller weight of {term!r}"
         raise DivergenceError(
             f"the loss stopped being finite at step {self._first_step + index + 1}: term {term!r} is {values[term]:g}; "
-            f"try a lower lr, clip_norm=1{lower}, or precision fp32."
+            f"{REMEDY}{lower}."
         )

@@ -12,12 +12,13 @@ from torch import Tensor
 
 from aezoo.autoencoder import Autoencoder, Step
 from aezoo.data import Splits
-from aezoo.errors import UsageError
+from aezoo.errors import DivergenceError, UsageError
+from aezoo.options import TrainConfig
+from aezoo.streams import random_stream
 from aezoo.training.batches import Batches, make_batches, shuffled
-from aezoo.training.config import TrainConfig
 from aezoo.training.optim import forget, learning_rate, make_optimizer, set_learning_rate
 from aezoo.training.progress import Progress
-from aezoo.training.record import Record
+from aezoo.training.record import REMEDY, Record
 
 Metrics = dict[str, float]
 DEFAULT_STEPS = 2000
@@ -52,7 +53,8 @@ class Trainer:
         self.notes: list[str] = []
         self.on_epoch = on_epoch or (lambda metrics, keep: None)
         self.progress = progress or Progress(enabled=False)
-        if model.preprocess is not None:
+        if model.preprocess is not None and not bool(model.preprocess.fitted):
+            # once: weights trained under one scaling mean nothing under another
             model.preprocess.fit(splits.train.batches(8192))
         self.train = make_batches(splits.train, model)
         self.validation = make_batches(splits.validation, model) if len(splits.validation) else None
@@ -62,7 +64,7 @@ class Trainer:
         if config.patience is not None and self.validation is None:
             raise UsageError("patience watches the validation loss, and no rows are held out: raise validation.")
 
-        self.optimizer = make_optimizer(model.own_parameters(), config)
+        self.optimizer = make_optimizer(model.own_parameters(), config, model.paces())
         self.opponents = {n: make_optimizer(m.parameters(), config) for n, m in model.opponents().items()}
         self.autocast, self.scaler = _arithmetic(config.precision, self.device)
         self.order = torch.Generator().manual_seed(config.seed)
@@ -71,6 +73,8 @@ class Trainer:
         steps = len(shuffled(len(self.train), self.batch_size, torch.Generator()))
         self.epochs = config.epochs or max(10, math.ceil(DEFAULT_STEPS / steps))
         self.total_steps = self.epochs * steps
+        if config.warmup >= self.total_steps:
+            self.notes.append(f"warmup takes all of the {self.total_steps} steps: the learning rate never reaches lr.")
         self.step = 0
 
     def fit(self) -> list[Metrics]:
@@ -78,23 +82,21 @@ class Trainer:
         history: list[Metrics] = []
         best, best_epoch, best_weights = math.inf, 0, None
         # the noise of training is a stream of its own, so that the caller's is left as it was
-        with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
-            torch.manual_seed(self.config.seed)
-            with self.progress.of(self.epochs, len(self.train)):
-                for epoch in range(1, self.epochs + 1):
-                    metrics = {"epoch": epoch, **self._train_epoch(), **self._validate(), "step": self.step}
-                    history.append(metrics)
-                    watched = metrics.get("validation_loss", -math.inf)
-                    better = self.config.patience is None or watched < best
-                    if better:
-                        best, best_epoch = watched, epoch
-                        best_weights = copy.deepcopy(self.model.state_dict()) if self.config.patience else None
-                    self.on_epoch(metrics, better)
-                    if self.config.patience and epoch - best_epoch >= self.config.patience:
-                        self.notes.append(
-                            f"stopped after epoch {epoch}: the best validation loss was epoch {best_epoch}'s."
-                        )
-                        break
+        with random_stream(self.config.seed, self.device), self.progress.of(self.epochs, len(self.train)):
+            for epoch in range(1, self.epochs + 1):
+                metrics = {"epoch": epoch, **self._train_epoch(), **self._validate(), "step": self.step}
+                history.append(metrics)
+                watched = metrics.get("validation_loss", -math.inf)
+                better = self.config.patience is None or watched < best
+                if better:
+                    best, best_epoch = watched, epoch
+                    best_weights = copy.deepcopy(self.model.state_dict()) if self.config.patience else None
+                self.on_epoch(metrics, better)
+                if self.config.patience and epoch - best_epoch >= self.config.patience:
+                    self.notes.append(
+                        f"stopped after epoch {epoch}: the best validation loss was epoch {best_epoch}'s."
+                    )
+                    break
         if best_weights is not None:
             self.model.load_state_dict(best_weights)
         return history
@@ -107,7 +109,12 @@ class Trainer:
             record.add(outcome, len(x), self.step)
             self.step += 1
             self.progress.advance(len(x))
-        return record.means()
+        means = record.means()
+        # the loss of a step says nothing of the weights that the last step left
+        for name, parameter in self.model.named_parameters():
+            if not bool(parameter.isfinite().all()):
+                raise DivergenceError(f"weights {name!r} stopped being finite by step {self.step}: {REMEDY}.")
+        return means
 
     def _train_step(self, x: Tensor) -> Step:
         lr = learning_rate(self.config, self.step, self.total_steps)
@@ -137,7 +144,11 @@ class Trainer:
         if self.validation is None:
             return {}
         with self.autocast:
-            means = self.model.measure(self.validation.epoch(self.batch_size), self.step)
+            # at the weights that schedules end with: under moving ones no two epochs could be compared
+            means = self.model.measure(self.validation.epoch(self.batch_size), self.total_steps)
+        for name, value in means.items():
+            if not math.isfinite(value):
+                raise DivergenceError(f"the validation {name} stopped being finite by step {self.step}: {REMEDY}.")
         return {f"validation_{name}": value for name, value in means.items()}
 
 

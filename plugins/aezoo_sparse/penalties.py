@@ -63,7 +63,8 @@ class FiringRate(Regularizer):
 
     def check(self, encoder: nn.Module, decoder: nn.Module) -> None:
         """Raises CompositionError when the code is not a sigmoid's, so that no mean of it is a rate."""
-        if not isinstance(getattr(encoder, "activation", None), nn.Sigmoid):
+        leaves = [m for m in encoder.modules() if not any(m.children()) and not isinstance(m, nn.Identity)]
+        if not (leaves and isinstance(leaves[-1], nn.Sigmoid)):
             raise CompositionError(
                 "firing-rate needs codes between 0 and 1: set code_activation sigmoid, or use regularizer l1."
             )

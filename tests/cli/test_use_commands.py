@@ -127,3 +127,33 @@ def test_a_checkpoint_that_is_none(cli, run, tmp_path, command, broken):
     assert result.status == 1, result
     assert len(result.err.splitlines()) == 1
     assert "it.safetensors" in result.err
+
+
+def test_a_run_on_files_is_evaluated_from_anywhere_with_its_labels(cli, tmp_path, monkeypatch):
+    np.save(tmp_path / "x.npy", DIGITS.reshape(-1, 8, 8)[:300])
+    (tmp_path / "y.txt").write_text("\n".join(map(str, load_digits().target[:300])))
+    trained = cli(
+        "train", "--data", "x.npy", "--labels", "y.txt", "--epochs", "2", "--seed", "3", "--out", "run", "--json"
+    )
+    figures = json.loads(trained.out)
+    assert figures["probe_accuracy"] > 0.3
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    again = json.loads(cli("evaluate", tmp_path / "run", "--json").out)
+    assert again == {key: value for key, value in figures.items() if key not in ("run", "model")}
+
+
+def test_flat_rows_go_to_a_model_of_images(cli, run, tmp_path):
+    folder = run("vae")
+    np.save(tmp_path / "flat.npy", DIGITS)
+    np.save(tmp_path / "square.npy", DIGITS.reshape(-1, 8, 8))
+    flat, square = (
+        json.loads(cli("score", folder, "--data", f"{name}.npy", "--json").out) for name in ("flat", "square")
+    )
+    assert flat == square
+
+
+def test_a_folder_for_data_that_reads_none_is_refused(cli, run):
+    result = cli("evaluate", run("vae"), "--data-dir", "nowhere")
+    assert result.status == 2
+    assert "--data-dir" in result.err

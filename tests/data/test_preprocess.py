@@ -119,7 +119,7 @@ def test_buffers_survive_saving_and_casting():
     for cast in (torch.float16, torch.bfloat16, torch.float32):
         assert torch.equal(again.to(cast)(x), wanted)
     assert again.scale.dtype == torch.float64
-    assert set(again.state_dict()) == {"shift", "scale"}
+    assert set(again.state_dict()) == {"shift", "scale", "fitted"}
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ from torch import distributions as td
 from aezoo.errors import CompositionError
 from aezoo.parts import LaplaceDistribution as Laplace
 from aezoo.parts import Levels, MixtureOfGaussians, Normal, Point, StandardNormal, divergence, has_density
-from aezoo.parts.distributions import Bernoulli
+from aezoo.parts.distributions import Bernoulli, ContinuousBernoulli
 
 EXACT = {"rtol": 1e-10, "atol": 1e-10}
 EVENT = (2, 4, 3)
@@ -277,3 +277,32 @@ def test_a_posterior_of_torchs_own_parts_meets_our_prior_in_closed_form():
     q = td.Independent(td.Normal(loc, scale), 1)
     truth = td.kl_divergence(q, td.Independent(td.Normal(torch.zeros_like(loc), torch.ones_like(loc)), 1))
     torch.testing.assert_close(divergence(q, StandardNormal((3,)).double()(), estimator="analytic"), truth)
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("logit", [-200.0, -50.0, -20.0, -1.0, -0.06, -0.04, -1e-4, 0.0, 1e-3, 0.05, 3.0, 20.0, 200.0])
+def test_a_continuous_bernoulli_stays_a_density_at_every_logit(logit, dtype):
+    px = ContinuousBernoulli(torch.tensor([logit], dtype=dtype), 1)
+    # most of the mass lies within 1/|l| of an end, so the grid is dense there
+    edge = torch.logspace(-9, 0, 20_001, dtype=torch.float64)
+    x = torch.cat([torch.zeros(1, dtype=torch.float64), edge])
+    x = x if logit <= 0 else 1 - x.flip(0)
+    density = px.log_prob(x[:, None].to(dtype)).double().exp()
+    tolerance = 1e-4 if dtype == torch.float32 else 1e-6
+    assert torch.trapezoid(density, x).item() == pytest.approx(1, abs=tolerance)
+    assert torch.trapezoid(density * x, x).item() == pytest.approx(px.mean.item(), abs=tolerance)
+    torch.manual_seed(0)
+    draws = px.rsample((40_000,)).double()
+    spread = torch.trapezoid(density * (x - px.mean.item()) ** 2, x).sqrt().item()
+    assert draws.mean().item() == pytest.approx(px.mean.item(), abs=4 * spread / 200 + 1e-6)
+    assert draws.std().item() == pytest.approx(spread, rel=0.05, abs=1e-6)
+
+
+def test_a_continuous_bernoullis_gradient_is_the_distance_from_its_mean():
+    logits = torch.tensor(
+        [-300.0, -20.0, -0.051, -0.049, 0.0, 0.01, 7.0, 300.0], dtype=torch.float64, requires_grad=True
+    )
+    x = torch.rand(8, dtype=torch.float64)
+    px = ContinuousBernoulli(logits, 1)
+    (slope,) = torch.autograd.grad(px.log_prob(x), logits)
+    torch.testing.assert_close(slope, x - px.mean.detach(), atol=1e-8, rtol=0)

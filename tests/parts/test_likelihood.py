@@ -54,7 +54,7 @@ def test_a_real_likelihood_is_torchs_density_around_the_output(kind, theirs, for
         "per-example": output[..., -1].reshape(3, 5, *[1] * len(spec.shape)),
     }.get(form)
     if raw is None:
-        raw = 10 * likelihood.log_scale.detach()
+        raw = likelihood.log_scale.detach()
     log_scale = raw if form == "unit" else torch.log(torch.exp(raw + 6) + 1) - 6
     loc = output[..., : spec.size].reshape(3, 5, *spec.shape)
     px = likelihood(output)

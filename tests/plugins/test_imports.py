@@ -11,7 +11,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 CORE = sorted((ROOT / "aezoo").rglob("*.py"))
 FLOORS = [
     {"errors", "_lazy"},
-    {"config", "schedules", "options", "rows"},
+    {"config", "schedules", "options", "rows", "streams"},
     {"registry"},
     {"parts"},
     {"autoencoder"},

@@ -164,9 +164,9 @@ def test_schedules_of_weights_follow_the_step():
     history = trainer(model, splits(40, 4), epochs=6, lr=1e-30).fit()
     extra = [line["loss"] - line["reconstruction"] for line in history]
     assert extra == pytest.approx([0, 2, 4, 6, 8, 8], abs=1e-4)
-    # the validation loss is that of the step the weights have reached
+    # validation is measured at the weights that the schedule ends with, so that its epochs can be compared
     extra = [line["validation_loss"] - line["validation_reconstruction"] for line in history]
-    assert extra == pytest.approx([2, 4, 6, 8, 8, 8], abs=1e-4)
+    assert extra == pytest.approx([8] * 6, abs=1e-4)
 
 
 # ---------------------------------------------------------------- repeatable
@@ -566,3 +566,63 @@ def test_a_lone_last_row_joins_the_batch_before_it(stream):
     assert trainer.step == trainer.total_steps == 2
     with pytest.raises(UsageError, match="norm=layer"):
         Trainer(model, dataset.split(0), TrainConfig(epochs=1, batch_size=1, validation=0))
+
+
+@pytest.mark.parametrize("validation", [0, 9])
+def test_weights_ruined_by_the_last_step_of_an_epoch_are_never_kept(validation):
+    dataset = Dataset(np.random.default_rng(0).normal(size=(60, 5)), spec=DataSpec(shape=(5,), scaling="none"))
+    model = build_model("undercomplete", {"hidden": [4], "latent_dim": 2}, dataset.spec)
+    kept = []
+    config = TrainConfig(epochs=1, batch_size=99, optimizer="sgd", lr=1e40, validation=validation)
+    trainer = Trainer(model, dataset.split(validation), config, on_epoch=lambda metrics, keep: kept.append(metrics))
+    with pytest.raises(DivergenceError, match="step 1"):
+        trainer.fit()
+    assert kept == []
+
+
+def test_a_learned_scale_survives_sgd_and_keeps_pace_under_adam():
+    dataset = Dataset(np.random.default_rng(0).normal(size=(200, 6)) * 0.05, spec=DataSpec(shape=(6,), scaling="none"))
+    for optimizer in ("sgd", "adam"):
+        torch.manual_seed(0)
+        model = build_model("vae", {"hidden": [8], "latent_dim": 2}, dataset.spec)
+        before = model.decoder.likelihood.log_scale.item()
+        Trainer(model, dataset.split(), TrainConfig(epochs=20, optimizer=optimizer, batch_size=32)).fit()
+        moved = before - model.decoder.likelihood.log_scale.item()
+        assert 0 < moved < 3
+        # 100 steps of Adam alone move a parameter by 0.1 at most
+        assert moved > 0.3
+
+
+def test_scaling_is_fitted_once_and_not_under_trained_weights():
+    data = np.random.default_rng(0).normal(size=(80, 4))
+    first = Dataset(data, spec=DataSpec(shape=(4,)))
+    model = build_model("undercomplete", {"hidden": [4], "latent_dim": 2}, first.spec)
+    Trainer(model, first.split(), TrainConfig(epochs=1)).fit()
+    shift = model.preprocess.shift.clone()
+    assert not torch.equal(shift, torch.zeros(4, dtype=torch.float64))
+    Trainer(model, Dataset(data + 50, spec=first.spec).split(), TrainConfig(epochs=1)).fit()
+    assert torch.equal(model.preprocess.shift, shift)
+
+
+def test_a_warm_up_longer_than_the_run_is_said():
+    dataset = Dataset(np.random.default_rng(0).normal(size=(80, 4)), spec=DataSpec(shape=(4,)))
+    model = build_model("undercomplete", {"hidden": [4], "latent_dim": 2}, dataset.spec)
+    assert any("warmup" in note for note in Trainer(model, dataset.split(), TrainConfig(epochs=1, warmup=99)).notes)
+
+
+def test_a_mapped_file_too_large_to_hold_is_read_batch_by_batch(tmp_path, monkeypatch):
+    from aezoo.data import open_data
+    from aezoo.training import batches
+
+    np.save(tmp_path / "rows.npy", np.random.default_rng(0).normal(size=(90, 5)).astype(np.float32))
+    dataset = open_data(tmp_path / "rows.npy")
+    results = []
+    for held in (batches.HELD_BYTES, 0):
+        monkeypatch.setattr(batches, "HELD_BYTES", held)
+        torch.manual_seed(0)
+        model = build_model("undercomplete", {"hidden": [4], "latent_dim": 2}, dataset.spec)
+        trainer = Trainer(model, dataset.split(), TrainConfig(epochs=3, batch_size=16))
+        assert type(trainer.train).__name__ == ("Mapped" if held == 0 else "Resident")
+        results.append(trainer.fit()[-1])
+    # the same batches, whose rows only stand in another order
+    assert results[0] == pytest.approx(results[1], rel=1e-5)
