@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import importlib.metadata
-import json
 import sys
 from collections.abc import Iterable
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -13,17 +13,14 @@ from typing import Any
 import torch
 
 from aezoo import registry
-from aezoo.assembly import complete
+from aezoo.assembly import complete, distributions
 from aezoo.autoencoder import Autoencoder
 from aezoo.config import DataSpec
 from aezoo.data import Dataset, Splits, open_data
 from aezoo.errors import (
-    CheckpointError,
     CompositionError,
     DataError,
-    OutputError,
     UnknownNameError,
-    UsageError,
     near_misses,
 )
 from aezoo.evaluation import evaluate
@@ -36,16 +33,12 @@ from aezoo.training import (
     Header,
     Metrics,
     Progress,
+    RunFolder,
     Trainer,
     build_model,
     load_model,
     save_model,
-    write_text,
 )
-
-CONFIG_FILE = "config.json"
-METRICS_FILE = "metrics.jsonl"
-RESULTS_FILE = "results.json"
 
 
 @dataclass
@@ -78,6 +71,7 @@ class Run:
             data=self.model.spec,
             plugin=entry.plugin if entry else "",
             distribution=entry.distribution if entry else "",
+            requires=distributions(self.config) if self.config else (),
             versions=_versions(entry.distribution if entry else ""),
         )
 
@@ -120,7 +114,7 @@ def train(
         entry = registry.models[name]
         config = complete(entry.config.parse(theirs, owner=f"model {name!r}"))
     training = TrainConfig.parse(ours, owner="training")
-    folder = _refuse_existing(out, overwrite)
+    folder = None if out is None else RunFolder(out, overwrite)
     dataset = open_data(data, labels=labels, data_dir=data_dir)
     splits = dataset.split(training.validation, training.seed)
     if isinstance(model, str):
@@ -129,8 +123,8 @@ def train(
             model = build_model(name, config.model_dump(mode="json"), dataset.spec)
     else:
         _refuse_other_data(model, dataset.spec)
-    run = Run(name, model, dataset, splits, config, training, folder)
-    return _Session(run, overwrite, trackers, Progress(progress)).go()
+    run = Run(name, model, dataset, splits, config, training, folder.path if folder else None)
+    return _Session(run, folder, trackers, Progress(progress)).go()
 
 
 def load(path: str | Path, *, into: Autoencoder | None = None, device: str = "cpu") -> Autoencoder:
@@ -150,9 +144,9 @@ def load(path: str | Path, *, into: Autoencoder | None = None, device: str = "cp
 class _Session:
     """Writes down what happens while a run trains."""
 
-    def __init__(self, run: Run, overwrite: bool, trackers: Iterable[Any], progress: Progress) -> None:
+    def __init__(self, run: Run, folder: RunFolder | None, trackers: Iterable[Any], progress: Progress) -> None:
         self.run = run
-        self.overwrite = overwrite
+        self.folder = folder
         self.events = Events(trackers, run.notes.append)
         self.trainer = Trainer(run.model, run.splits, run.training, self._on_epoch, progress)
         run.training = run.training.model_copy(
@@ -163,62 +157,59 @@ class _Session:
                 "device": str(self.trainer.device),
             }
         )
-        run.notes += self.trainer.notes
 
     def go(self) -> Run:
+        with nullcontext() if self.folder is None else self.folder.claimed():
+            self._train()
+        return self.run
+
+    def _train(self) -> None:
         run = self.run
-        if run.folder is not None:
-            self._prepare_folder(run.folder)
         self.events.call("aezoo_train_start", run=run)
-        before = len(self.trainer.notes)
         self.trainer.fit()
-        run.notes += self.trainer.notes[before:]
+        run.notes += self.trainer.notes
         run.results = evaluate(run.model, run.splits)
-        if run.config is not None and run.config.latent_dim >= run.model.spec.size:
-            run.notes.append("the code is as large as the data, so PCA of its size loses nothing and is no rival.")
-        if run.folder is not None:
-            save_model(run.folder / MODEL_FILE, run.model, run.header)
-            write_text(run.folder / RESULTS_FILE, json.dumps(run.results, indent=1) + "\n")
-            run.pictures = draw_run(run.folder, run.model, run.splits, run.history)
+        run.notes += _remarks(run)
+        if self.folder is not None:
+            save_model(self.folder.path / MODEL_FILE, run.model, run.header)
+            self.folder.finish(run.results)
+            run.pictures = draw_run(self.folder.path, run.model, run.splits, run.history)
         self.events.call("aezoo_train_end", run=run, results=run.results)
-        return run
 
     def _on_epoch(self, metrics: Metrics, keep: bool) -> None:
         run = self.run
         run.history.append(metrics)
-        if run.folder is not None:
+        if self.folder is not None:
+            self.folder.begin(_config_of(run))
             if keep:
-                save_model(run.folder / MODEL_FILE, run.model, run.header)
-            self._append(run.folder / METRICS_FILE, json.dumps(metrics) + "\n")
+                save_model(self.folder.path / MODEL_FILE, run.model, run.header)
+            self.folder.append(metrics)
         self.events.call("aezoo_epoch_end", run=run, metrics=metrics)
 
-    def _prepare_folder(self, folder: Path) -> None:
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            if self.overwrite:
-                for old in (MODEL_FILE, METRICS_FILE, RESULTS_FILE, *(path.name for path in folder.glob("*.png"))):
-                    (folder / old).unlink(missing_ok=True)
-        except OSError as error:
-            raise OutputError(f"{folder} cannot be written ({error.strerror}): choose another --out.") from error
-        run = self.run
-        content = {
-            "model": run.name,
-            "config": run.header.config,
-            "training": run.training.model_dump(mode="json"),
-            "data": run.dataset.source,
-            "spec": run.dataset.spec.model_dump(mode="json"),
-            "plugin": run.header.plugin,
-            "distribution": run.header.distribution,
-            "versions": run.header.versions,
-        }
-        write_text(folder / CONFIG_FILE, json.dumps(content, indent=1) + "\n")
 
-    def _append(self, path: Path, line: str) -> None:
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(line)
-        except OSError as error:
-            raise OutputError(f"{path} cannot be written ({error.strerror}).") from error
+def _config_of(run: Run) -> dict[str, Any]:
+    """All that decided a run, for its config.json."""
+    header = run.header
+    return {
+        "model": run.name,
+        "config": header.config,
+        "training": run.training.model_dump(mode="json"),
+        "data": run.dataset.source,
+        "spec": run.dataset.spec.model_dump(mode="json"),
+        "plugin": header.plugin,
+        "distribution": header.distribution,
+        "versions": header.versions,
+    }
+
+
+def _remarks(run: Run) -> list[str]:
+    """What a reader of the figures should know."""
+    remarks = []
+    if not len(run.splits.test):
+        remarks.append(f"{run.dataset.spec.name} has too few rows for a test split: nothing could be measured.")
+    if run.config is not None and run.config.latent_dim >= run.model.spec.size:
+        remarks.append("the code is as large as the data, so PCA of its size loses nothing and is no rival.")
+    return remarks
 
 
 def _refuse_other_data(model: Autoencoder, spec: DataSpec) -> None:
@@ -234,18 +225,6 @@ def _refuse_other_data(model: Autoencoder, spec: DataSpec) -> None:
         )
 
 
-def run_config(folder: str | Path) -> dict[str, Any]:
-    """The config.json of a run's folder; raises CheckpointError when it is missing or broken."""
-    path = Path(folder) / CONFIG_FILE
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise CheckpointError(f"{path} cannot be read ({error}): give a run's folder, or --data.") from None
-    if not isinstance(content, dict):
-        raise CheckpointError(f"{path} is not what aezoo train writes: give a run's folder, or --data.")
-    return content
-
-
 def _split_options(name: str, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Options of training, and of the model; raises UnknownNameError for one that is neither's."""
     ours = TrainConfig.keys()
@@ -253,22 +232,8 @@ def _split_options(name: str, options: dict[str, Any]) -> tuple[dict[str, Any], 
     for key in options:
         if key not in ours and key not in theirs:
             owner = f"model {name!r} has no option {key!r}, nor has" if name else f"no option {key!r} in"
-            raise UnknownNameError(f"{owner} training{near_misses(key, [*ours, *theirs])}.")
+            raise UnknownNameError(f"{owner} training{near_misses(key, [*ours, *theirs])}")
     return {k: v for k, v in options.items() if k in ours}, {k: v for k, v in options.items() if k not in ours}
-
-
-def _refuse_existing(out: str | Path | None, overwrite: bool) -> Path | None:
-    if out is None:
-        return None
-    folder = Path(out)
-    if folder.exists() and not folder.is_dir():
-        raise OutputError(f"{folder} is a file: choose another folder for the run.")
-    if folder.is_dir() and any(folder.iterdir()):
-        if not overwrite:
-            raise UsageError(f"{folder} exists: give --overwrite to replace it, or another --out.")
-        if not (folder / CONFIG_FILE).exists():
-            raise UsageError(f"{folder} is not empty and holds no run: --overwrite replaces runs only.")
-    return folder
 
 
 def _versions(distribution: str) -> dict[str, str]:
@@ -281,4 +246,4 @@ def _versions(distribution: str) -> dict[str, str]:
     return found
 
 
-__all__ = ["Run", "load", "run_config", "train"]
+__all__ = ["Run", "load", "train"]

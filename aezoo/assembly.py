@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 
 from torch import nn
 
+from aezoo import registry
 from aezoo.autoencoder import Autoencoder, Bound
 from aezoo.config import Choice, DataSpec
 from aezoo.data import make_preprocess, scaled_spec
@@ -83,6 +84,19 @@ def _point_encoder(config: ModelConfig, spec: DataSpec, code_shape: tuple[int, .
     choice = config.code_activation if isinstance(config, PointConfig) else Choice(name="identity")
     activation = build_part("activation", choice, spec=spec, code_shape=code_shape)
     return lambda network: PointEncoder(network, activation)
+
+
+def distributions(config: ModelConfig) -> tuple[str, ...]:
+    """The distributions that the chosen parts come from."""
+    found = set()
+    for name, field in type(config).model_fields.items():
+        extra = field.json_schema_extra
+        kind: Any = extra.get("kind") if isinstance(extra, dict) else None
+        value = getattr(config, name)
+        for choice in value if isinstance(value, tuple) else (value,):
+            if kind and isinstance(choice, Choice):
+                found.add(registry.parts[kind][choice.name].distribution)
+    return tuple(sorted(found))
 
 
 def complete(config: C) -> C:

@@ -260,7 +260,8 @@ class Autoencoder(nn.Module):
             self.step(x)
 
     def _check_penalty(self, name: str, penalty: Any, rows: int) -> None:
-        shape = tuple(penalty.shape) if isinstance(penalty, Tensor) else type(penalty).__name__
+        real = isinstance(penalty, Tensor) and penalty.is_floating_point()
+        shape = tuple(penalty.shape) if real else f"{getattr(penalty, 'dtype', type(penalty).__name__)}"
         if shape not in ((self.draws, rows), (rows,), ()):
             raise CompositionError(
                 f"regularizer {name!r} returned {shape} for {self.draws} draws of {rows} rows: it must return one "
@@ -378,11 +379,13 @@ class Autoencoder(nn.Module):
         size = batch_size or self.rows_a_pass()
         with torch.no_grad(), self.evaluating(), self._stream(seed):
             prior = self.prior_distribution()
-            drawn = []
+            drawn = torch.empty((n, *self.spec.shape), dtype=self.dtype)
+            start = 0
             for count in _chunks(n, size):
                 px = self.decoder(prior.sample((count,))[None])
-                drawn.append(self._raw(px.sample() if noise else px.mean)[0].cpu())
-        return torch.cat(drawn)
+                drawn[start : start + count] = self._raw(px.sample() if noise else px.mean)[0].cpu()
+                start += count
+        return drawn
 
     def score_function(self, x: Rows, *, batch_size: int | None = None) -> Any:
         """The estimate (r(x) − x)/σ² of ∇log p(x) (B, *X), per raw unit, of a model trained against Gaussian noise.
@@ -503,6 +506,8 @@ class Autoencoder(nn.Module):
         if seed is None:
             yield
             return
+        if not 0 <= seed < 2**63:
+            raise UsageError(f"seed must be at least 0 and below 2⁶³ (got {seed}).")
         with random_stream(seed, self.device):
             yield
 

@@ -43,7 +43,7 @@ class Config(BaseModel):
         unknown = [key for key in values if key not in known]
         if unknown:
             raise UnknownNameError(
-                f"{owner or cls.__name__} has no option {unknown[0]!r}{near_misses(unknown[0], known)}. "
+                f"{owner or cls.__name__} has no option {unknown[0]!r}{near_misses(unknown[0], known)} "
                 f"Its options: {', '.join(known) or 'none'}."
             )
         try:
@@ -68,11 +68,14 @@ def _first(error: ValidationError) -> str:
     where = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(_BRANCHES))
     message = problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
+    if not where:
+        # a rule about several options together: their values would drown it
+        return message
     return f"{where}: {message}" + ("" if problem["type"] == "missing" else f" (got {_shown(problem['input'])})")
 
 
 # pydantic names a union's branch in the location; to a user that is noise
-_BRANCHES = ("function-", "tagged-union", "float", "linear", "cyclical")
+_BRANCHES = ("function-", "tagged-union", "float", "int", "linear", "cyclical", "constrained-")
 
 
 def _shown(value: Any) -> str:
@@ -91,7 +94,7 @@ def _sizes(value: Any) -> Any:
     """``"512,256"`` as well as ``(512, 256)``; an empty text is no hidden layer."""
     if isinstance(value, str):
         try:
-            return tuple(int(part) for part in value.split(",") if part.strip())
+            return tuple(int(part) for part in value.split(",")) if value.strip() else ()
         except ValueError:
             raise ValueError("sizes are whole numbers separated by commas, such as 512,256") from None
     return listed(value)
@@ -114,11 +117,18 @@ class Choice(Config):
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
-        return split_choice(value, "value") if isinstance(value, str) else value
+        return split_choice(value, "value") if isinstance(value, str) else chosen(value, cls)
 
     def __str__(self) -> str:
         head = self.name if self.value is None else f"{self.name}={_plain(self.value)}"
         return ",".join([head, *(f"{key}={_plain(option)}" for key, option in self.options.items())])
+
+
+def chosen(value: Any, kind: type[Choice]) -> Any:
+    """``value`` if it can describe a part; raises ValueError that says how one is written."""
+    if isinstance(value, dict | kind):
+        return value
+    raise ValueError("a part is written NAME, NAME=VALUE or NAME=VALUE,OPTION=VALUE")
 
 
 def split_choice(text: str, bare: str) -> dict[str, Any]:

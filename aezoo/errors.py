@@ -63,7 +63,7 @@ class DivergenceError(ZooError):
     """Training whose loss stopped being finite."""
 
 
-def near_misses(name: str, known: Iterable[str]) -> str:
-    """``"; did you mean 'topk'?"`` for the closest known names, or an empty string when none is close."""
+def near_misses(name: str, known: Iterable[str], otherwise: str = ".") -> str:
+    """The end of a sentence, ``"; did you mean 'topk'?"`` with the closest known names; ``otherwise`` if none is."""
     close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
-    return f"; did you mean {' or '.join(repr(match) for match in close)}?" if close else ""
+    return f"; did you mean {' or '.join(repr(match) for match in close)}?" if close else otherwise

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import BeforeValidator, Field, model_validator
 
-from aezoo.config import Choice, Config, Sizes, listed, split_choice
+from aezoo.config import Choice, Config, Sizes, chosen, listed, split_choice
 from aezoo.schedules import Weight, describe
 
 
@@ -21,7 +21,7 @@ class WeightedChoice(Choice):
     @model_validator(mode="before")
     @classmethod
     def _from_text(cls, value: Any) -> Any:
-        return split_choice(value, "weight") if isinstance(value, str) else value
+        return split_choice(value, "weight") if isinstance(value, str) else chosen(value, cls)
 
     def __str__(self) -> str:
         return super().__str__() if self.weight == 1 else f"{super().__str__()} × {describe(self.weight)}"
@@ -66,7 +66,11 @@ class ModelConfig(Config):
 class PointConfig(ModelConfig):
     """Options of every model whose encoder is deterministic."""
 
-    code_activation: Choice = Field(Choice(name="identity"), description="activation of the code, such as topk=8")
+    code_activation: Choice = Field(
+        Choice(name="identity"),
+        description="activation of the code, such as topk=8",
+        json_schema_extra={"kind": "activation"},
+    )
 
 
 class TrainConfig(Config):

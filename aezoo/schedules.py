@@ -16,8 +16,8 @@ class Linear(Config):
     """From ``start`` at step 0 to ``end`` at step ``steps``, constant afterwards (KL warm-up, Bowman et al. 2016)."""
 
     kind: Literal["linear"] = "linear"
-    start: float = 0.0
-    end: float = 1.0
+    start: float = Field(0.0, ge=0)
+    end: float = Field(1.0, ge=0)
     steps: int = Field(ge=1)
 
     def at(self, step: int) -> float:
@@ -29,8 +29,8 @@ class Cyclical(Config):
     """A ramp from ``start`` to ``end`` over the first ``ramp`` of every ``period`` steps (Fu et al. 2019)."""
 
     kind: Literal["cyclical"] = "cyclical"
-    start: float = 0.0
-    end: float = 1.0
+    start: float = Field(0.0, ge=0)
+    end: float = Field(1.0, ge=0)
     period: int = Field(ge=1)
     ramp: float = Field(0.5, gt=0, le=1)
 
@@ -59,8 +59,8 @@ def _from_text(value: Any) -> Any:
 
 
 Schedule = Annotated[Linear | Cyclical, Field(discriminator="kind")]
-Weight = Annotated[float | Schedule, BeforeValidator(_from_text)]
-"""A number, or a schedule of the optimizer step; also as text, ``"linear:0:1:500"``."""
+Weight = Annotated[Annotated[float, Field(ge=0)] | Schedule, BeforeValidator(_from_text)]
+"""A number of at least 0, or a schedule of the optimizer step; also as text, ``"linear:0:1:500"``."""
 
 
 def weight_at(weight: float | Linear | Cyclical, step: int) -> float:

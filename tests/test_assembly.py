@@ -224,3 +224,100 @@ def test_a_plugins_model_that_cannot_be_built_names_the_plugin(build, message):
     finally:
         registry.plugins._found.remove(plugin)
         registry.plugins.manager.unregister(hooks)
+
+
+class Clumsy(Regularizer):
+    def forward(self, z):
+        raise ValueError("a bug of its author's")
+
+
+def clumsy_part():
+    raise RuntimeError("another\nbug")
+
+
+def build_aside(config, spec):
+    return aezoo.assemble(PointConfig(latent_dim=config.latent_dim), spec)
+
+
+class MomentumConfig(PointConfig):
+    momentum: float = 0.9
+
+
+@pytest.fixture
+def clumsy():
+    """A plugin whose parts fail and whose model leaves its options aside."""
+
+    class Plugin:
+        @aezoo.hookimpl
+        def aezoo_regularizers(self):
+            yield aezoo.Part("clumsy", Clumsy)
+            yield aezoo.Part("unmakeable", clumsy_part)
+
+        @aezoo.hookimpl
+        def aezoo_datasets(self):
+            yield aezoo.DatasetEntry("unreadable", clumsy_part)
+
+        @aezoo.hookimpl
+        def aezoo_models(self):
+            yield aezoo.Model("aside", PointConfig, build_aside, family="sparse")
+
+    plugin = registry.plugins.register(Plugin(), "clumsy-plugin", "aezoo-clumsy")
+    yield plugin
+    registry.plugins.manager.unregister(plugin.module)
+    registry.plugins._found.remove(plugin)
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"regularizers": ["clumsy=1"]}, ["'clumsy'", "a bug of its author's"]),
+        ({"regularizers": ["unmakeable=1"]}, ["'unmakeable'", "clumsy-plugin", "aezoo-clumsy", "another"]),
+    ],
+)
+def test_a_part_that_fails_is_named_with_its_plugin(clumsy, options, words):
+    with pytest.raises(PluginError) as caught:
+        build_model("vae", options, TABLE)
+    assert "\n" not in str(caught.value)
+    assert "variational" not in str(caught.value)
+    for word in words:
+        assert word in str(caught.value)
+
+
+def test_a_dataset_that_fails_is_named_with_its_plugin(clumsy):
+    with pytest.raises(PluginError, match=r"unreadable.*clumsy-plugin.*aezoo-clumsy.*another bug"):
+        aezoo.data.open_data("unreadable")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{"regularizers": ["l1=1"]}, {"corruption": "masking=0.5"}, {"likelihood": "laplace"}],
+)
+def test_a_model_that_leaves_a_shared_option_aside_is_refused(clumsy, options):
+    assert len(build_model("aside", {"latent_dim": 2}, TABLE).regularizers) == 0
+    with pytest.raises(PluginError, match=rf"aside.*aezoo-clumsy.*{next(iter(options))}"):
+        build_model("aside", {"latent_dim": 2, **options}, TABLE)
+
+
+def test_an_option_that_training_has_too_is_refused_when_it_is_registered():
+    class Plugin:
+        @aezoo.hookimpl
+        def aezoo_models(self):
+            yield aezoo.Model("moving", MomentumConfig, build_aside)
+
+    with pytest.raises(PluginError, match=r"moving.*momentum"):
+        registry.register(Plugin(), "moving")
+
+
+def test_a_checkpoint_names_the_distribution_of_a_part_that_is_gone(clumsy, tmp_path):
+    class Plugin:
+        @aezoo.hookimpl
+        def aezoo_regularizers(self):
+            yield aezoo.Part("size", Size)
+
+    plugin = registry.plugins.register(Plugin(), "size-plugin", "aezoo-size")
+    aezoo.train("vae", "digits", out=tmp_path / "run", epochs=1, regularizers=["size=0.1"], hidden=[4])
+    assert aezoo.load(tmp_path / "run") is not None
+    registry.plugins.manager.unregister(plugin.module)
+    registry.plugins._found.remove(plugin)
+    with pytest.raises(aezoo.errors.CheckpointError, match="pip install aezoo-size"):
+        aezoo.load(tmp_path / "run")

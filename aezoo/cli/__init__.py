@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Sequence
 
@@ -13,8 +14,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from aezoo.cli.app import app
     from aezoo.errors import ZooError
 
+    for name in ("stdout", "stderr"):
+        # a stream that the shell has closed is None, and everything that prints would fail
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - open till the end
     try:
         status = app.main(args=arguments, prog_name="aezoo", standalone_mode=False)
+    except click.exceptions.NoArgsIsHelpError as error:
+        click.echo(error.message)
+        return 0
     except click.ClickException as error:
         return _say(" ".join(error.format_message().split()), error.exit_code)
     except ZooError as error:
@@ -29,7 +37,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _say("not enough memory: use a smaller model, batch size or data set", 1)
     except RuntimeError as error:
         # torch has no error of its own for a processor's memory
-        if "alloc" not in str(error) and "out of memory" not in str(error):
+        if not any(sign in str(error) for sign in ("alloc", "out of memory", "overflow", "too large")):
             raise
         return _say("not enough memory: use a smaller model, batch size or data set", 1)
     except OSError as error:

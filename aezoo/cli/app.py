@@ -27,7 +27,7 @@ class App(click.Group):
         """Suggests near-misses for an unknown command."""
         if args and self.get_command(ctx, args[0]) is None and not args[0].startswith("-"):
             known = self.list_commands(ctx)
-            hint = near_misses(args[0], known) or f"; the commands are {', '.join(known)}"
+            hint = near_misses(args[0], known, f"; the commands are {', '.join(known)}.")
             raise click.UsageError(f"no command {args[0]!r}{hint}")
         return super().resolve_command(ctx, args)
 

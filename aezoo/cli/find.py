@@ -121,6 +121,7 @@ def datasets(as_json: bool) -> None:
 @as_json
 def plugins(as_json: bool) -> None:
     """List the plugins, what each brings, and what is wrong with one that cannot be used."""
+    list(registry.plugins.commands())
     rows: list[dict[str, Any]] = [
         {
             "name": plugin.name,

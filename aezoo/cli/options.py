@@ -89,7 +89,9 @@ def _metavar(annotation: Any, field: FieldInfo) -> str:
 
 
 def _is_number(annotation: Any) -> bool:
-    return get_origin(annotation) in (types.UnionType, typing.Union) and float in get_args(annotation)
+    if get_origin(annotation) not in (types.UnionType, typing.Union):
+        return False
+    return any(option is float or get_args(option)[:1] == (float,) for option in get_args(annotation))
 
 
 def _help(field: FieldInfo) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tomllib
 from pathlib import Path
 from typing import Any
@@ -26,7 +27,7 @@ class TrainCommand(click.Command):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Adds the options of the model before the arguments are read."""
-        settings = _read_toml(_peek(args, "--config"))
+        settings = _read_settings(_peek(args, "--config"))
         name = _peek(args, "--model") or str(settings.get("model", DEFAULT_MODEL))
         own = [option for option in self.params if not isinstance(option, ConfigOption)]
         theirs = config_options(registry.models[name].config, f"Options of {name}")
@@ -53,12 +54,15 @@ class TrainCommand(click.Command):
 @click.option("--labels", metavar="FILE", help="Labels of the rows of a data file (.npy, or one a line).")
 @click.option("--out", metavar="FOLDER", help="The run's folder. [default: runs/MODEL-DATA, numbered if it exists]")
 @click.option("--overwrite", is_flag=True, help="Replace the run that --out holds.")
-@click.option("--config", metavar="FILE.toml", help="Options from a file; those given here win.")
+@click.option("--config", metavar="FILE", help="Options from a TOML file or a run's config.json; those given here win.")
 @as_json
 @click.pass_context
 def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: Any) -> None:
     """Train a model, evaluate it, and leave a run folder with checkpoint, figures and pictures."""
     name, settings = ctx.obj
+    for place in ("model", *IN_FILE):
+        if arguments.get(place) == "":
+            raise UsageError(f"--{place.replace('_', '-')} is empty: leave it out, or give it a value.")
     command = ctx.command
     flags = {str(o.opts[0])[2:].replace("-", "_"): o.field_name for o in command.params if isinstance(o, ConfigOption)}
     options = {**_from_file(settings, flags, name), **given(command, ctx)}
@@ -105,14 +109,31 @@ def _peek(args: list[str], flag: str) -> str | None:
     return found
 
 
-def _read_toml(path: str | None) -> dict[str, Any]:
+def _read_settings(path: str | None) -> dict[str, Any]:
+    """The options that a TOML file holds, or a run's own config.json."""
     if path is None:
         return {}
     try:
-        values = tomllib.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError) as error:
-        raise UsageError(f"config {path} cannot be read ({error}): give a TOML file of options.") from None
+        text = Path(path).read_text(encoding="utf-8")
+        values = _of_run(json.loads(text)) if path.endswith(".json") else tomllib.loads(text)
+    except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        raise UsageError(
+            f"config {path} cannot be read ({error}): give a TOML file, or the config.json of a run."
+        ) from None
+    for key, value in values.items():
+        if key in IN_FILE and not isinstance(value, str):
+            raise UsageError(f"config {path}: {key!r} must be a text; options stand at the top, not in sections.")
     return {key.replace("-", "_"): value for key, value in values.items()}
+
+
+def _of_run(config: dict[str, Any]) -> dict[str, Any]:
+    """What a run's config.json holds, as the options that repeat the run."""
+    source = config["data"]
+    options = [f"{key}={json.dumps(value)}" for key, value in source.get("options", {}).items()]
+    places = {"model": config["model"], "data": ",".join([source["name"], *options])}
+    if "labels" in source:
+        places["labels"] = source["labels"]
+    return {**places, **config["config"], **config["training"]}
 
 
 def _from_file(settings: dict[str, Any], flags: dict[str, str], name: str) -> dict[str, Any]:
@@ -124,7 +145,7 @@ def _from_file(settings: dict[str, Any], flags: dict[str, str], name: str) -> di
         if key not in flags and key not in flags.values():
             known = [*IN_FILE, *flags]
             raise UnknownNameError(
-                f"the config file's {key!r} is no option of {name} or training{near_misses(key, known)}."
+                f"the config file's {key!r} is no option of {name} or training{near_misses(key, known)}"
             )
         options[flags.get(key, key)] = value
     return options

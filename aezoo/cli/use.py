@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 F = TypeVar("F", bound=Callable[..., Any])
 SPLITS = ("train", "validation", "test", "all")
 device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-seed = click.option("--seed", type=click.IntRange(0), default=0, show_default=True, help="Seed of the draws.")
+seed = click.option(
+    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of the draws."
+)
 
 
 def data_options(split: str) -> Callable[[F], F]:
@@ -47,13 +49,13 @@ def _splits(
     run: str, header: Header, data: str | None, data_dir: str | None = None, labels: str | None = None
 ) -> Splits:
     """The splits that the run was trained with, or those of other data."""
-    from aezoo import api
     from aezoo.data import Dataset, open_data
     from aezoo.errors import DataError
+    from aezoo.training import run_config
 
     training: dict[str, Any] = {}
     if Path(run).is_dir() and data is None:
-        config = api.run_config(run)
+        config = run_config(run)
         source, training = config.get("data") or {}, config.get("training") or {}
         if "name" not in source:
             raise UsageError(f"{run} was trained on data given in Python: name it by --data.")
@@ -158,9 +160,10 @@ def evaluate(
 
     model, header = _open(run, device)
     splits = _splits(run, header, data, data_dir, labels)
+    measured = "test" if split == "all" else split
     if split == "all":
-        splits, split = splits._replace(test=splits.test.dataset.all()), "test"
-    results = measure(model, splits, seed=seed, draws=draws, rows=split)
+        splits = splits._replace(test=splits.test.dataset.all())
+    results = measure(model, splits, seed=seed, draws=draws, rows=measured)
     if as_json:
         print_json(results)
     else:
@@ -181,6 +184,8 @@ def _apply(
     draws: int | None,
     seed: int,
 ) -> None:
+    if draws is not None and out is not None and out.endswith(".csv"):
+        raise UsageError("draws have an axis more than a table: write them to a .npy file.")
     model, header = _open(run, device)
     rows = _rows(_splits(run, header, data, data_dir), split)
     values = _each(getattr(model, method), rows, method, draws, seed)
@@ -251,7 +256,10 @@ def score(
     device: str,
     as_json: bool,
 ) -> None:
-    """Print one anomaly score a row: the negative log-likelihood bound, in nats."""
+    """Print one anomaly score a row, in nats: the negative log-likelihood at the code's mean, KL divergence included.
+
+    With --draws it is the negative log-likelihood bound.
+    """
     model, header = _open(run, device)
     rows = _rows(_splits(run, header, data, data_dir), split)
     values = _each(model.score, rows, "score", draws, seed)

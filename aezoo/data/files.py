@@ -87,6 +87,8 @@ def read_labels(path: str | Path) -> NDArray:
     """Labels (N,) of a .npy file, or of a text file with one a line; raises DataError."""
     path = Path(path)
     with reading(path, "labels"):
+        if path.name.lower().endswith(("ubyte", ".idx", ".gz")):
+            return read_idx(path)
         if path.suffix == ".npy":
             return np.asarray(np.load(path, allow_pickle=False))
         lines = path.read_text(encoding="utf-8").split("\n")

@@ -15,7 +15,7 @@ from aezoo.data import builtin, files
 from aezoo.data import options as choices
 from aezoo.data.dataset import Dataset
 from aezoo.data.infer import from_arrays
-from aezoo.errors import DataError, PluginError, UsageError
+from aezoo.errors import DataError, PluginError, UsageError, ZooError
 
 Reader = tuple[type[Config], Callable[..., Dataset]]
 READERS: dict[str, Reader] = {
@@ -83,8 +83,15 @@ def _from_name(name: str, given: dict[str, Any], data_dir: str | os.PathLike[str
     chosen = {key: getattr(parsed, key) for key in parsed.keys()}  # noqa: SIM118
     try:
         dataset = entry.resolve()(**chosen)
+    except ZooError:
+        raise
     except MemoryError:
         raise DataError(f"the dataset {name!r} does not fit in memory with these options: ask for less.") from None
+    except (Exception, SystemExit) as error:
+        raise PluginError(
+            f"the dataset {name!r} of plugin {entry.plugin!r} ({entry.distribution}) failed: "
+            f"{type(error).__name__}: {error}."
+        ) from error
     if not isinstance(dataset, Dataset):
         raise PluginError(
             f"the dataset {name!r} of plugin {entry.plugin!r} returned {type(dataset).__name__}: "

@@ -6,7 +6,7 @@ from typing import Any
 
 from aezoo import registry
 from aezoo.config import Choice, Config
-from aezoo.errors import UsageError
+from aezoo.errors import PluginError, UsageError, ZooError
 from aezoo.options import WeightedChoice
 
 
@@ -40,7 +40,16 @@ def build_part(kind: registry.Kind, choice: Choice | str, **context: Any) -> Any
     if missing:
         raise UsageError(f"{kind} {choice.name!r} needs {missing[0]!r}, which is not known here.")
     values = {key: getattr(options, key) for key in options.keys()}  # noqa: SIM118 - not a mapping
-    return target(**values, **{name: context[name] for name in wanted})
+    try:
+        return target(**values, **{name: context[name] for name in wanted})
+    except ZooError:
+        raise
+    except (Exception, SystemExit) as error:
+        entry = registry.parts[kind][choice.name]
+        raise PluginError(
+            f"{kind} {choice.name!r} of plugin {entry.plugin!r} ({entry.distribution}) failed: "
+            f"{type(error).__name__}: {error}."
+        ) from error
 
 
 def resolved(kind: registry.Kind, choice: Choice) -> Choice:

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 
-from aezoo.errors import CompositionError
+from aezoo.errors import CompositionError, PluginError, ZooError
 from aezoo.parts.posterior import Posterior, divergence
 from aezoo.schedules import Cyclical, Linear
 
@@ -89,6 +89,7 @@ class Asking:
 
     def __init__(self, function: Callable[..., Any], vocabulary: tuple[str, ...], owner: str) -> None:
         self.function = function
+        self.owner = owner
         self.names: list[str] = []
         for name, parameter in inspect.signature(function).parameters.items():
             if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
@@ -102,7 +103,13 @@ class Asking:
 
     def __call__(self, values: Named) -> Any:
         """Calls the function with the values that it asks for."""
-        return self.function(**{name: values[name] for name in self.names})
+        wanted = {name: values[name] for name in self.names}
+        try:
+            return self.function(**wanted)
+        except ZooError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise PluginError(f"{self.owner} failed: {type(error).__name__}: {error}.") from error
 
 
 @dataclass(frozen=True)

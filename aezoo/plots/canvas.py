@@ -92,16 +92,16 @@ def sheet_figure(sheet: Array, width: float, margin: float = 0.0) -> tuple[Figur
     return figure, axes
 
 
-def pair_panels(below: Array, above: Array, names: tuple[str, str]) -> Figure:
+def pair_panels(below: Array, above: Array, names: tuple[str, str], axis: str = "column") -> Figure:
     """Points ``above`` (m, D) over points ``below`` (n, D), a panel for each pair of the D columns."""
     pairs = list(combinations(range(above.shape[1]), 2))
     figure = new_figure(0.5 + 4 * len(pairs), 4.3)
     panels = np.ravel(figure.subplots(1, len(pairs), squeeze=False))
     for axes, (a, b) in zip(panels, pairs, strict=True):
         axes.scatter(below[:, a], below[:, b], s=9, color=GREY, linewidths=0, label=names[0])
-        axes.scatter(above[:, a], above[:, b], s=9, color=BLUE, linewidths=0, alpha=0.7, label=names[1])
-        axes.set_xlabel(f"column {a}")
-        axes.set_ylabel(f"column {b}")
+        axes.scatter(above[:, a], above[:, b], s=9, color=BLUE, linewidths=0, alpha=0.5, label=names[1])
+        axes.set_xlabel(f"{axis} {a}")
+        axes.set_ylabel(f"{axis} {b}")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False, markerscale=2)
     return figure

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import torch
 from matplotlib.figure import Figure
 
 from aezoo.autoencoder import Autoencoder
@@ -14,7 +15,8 @@ POINTS = 1000
 
 
 def plot_samples(model: Autoencoder, split: Split, seed: int = 0) -> Figure | None:
-    """Samples from the prior: 8 by 8 images, or points over the data where a table has two or three columns.
+    """Samples from the prior: 8 by 8 images, or points over a table's data, in its plane of largest variance where it
+    has more than three columns.
 
     Images are the likelihood's mean; points take its noise too, since they are compared with noisy data. Images of
     unknown range have the range of the rows of ``split``. None for other data, and for a model without samples.
@@ -23,7 +25,9 @@ def plot_samples(model: Autoencoder, split: Split, seed: int = 0) -> Figure | No
         return None
     if model.spec.is_image:
         return _images(model, split, seed)
-    return _points(model, split, seed) if model.spec.size in (2, 3) and len(model.spec.shape) == 1 else None
+    if len(model.spec.shape) > 1:
+        return None
+    return _points(model, split, seed) if model.spec.size in (2, 3) else _plane(model, split, seed)
 
 
 def _images(model: Autoencoder, split: Split, seed: int) -> Figure:
@@ -38,3 +42,20 @@ def _points(model: Autoencoder, split: Split, seed: int) -> Figure:
     some = some_rows(split, POINTS)
     real = some.rows().float().cpu().numpy() if len(some) else drawn[:0]
     return pair_panels(real, drawn, ("data", "samples"))
+
+
+def _plane(model: Autoencoder, split: Split, seed: int) -> Figure | None:
+    """Data and samples, as the model sees them, in the plane of the data's first two principal components."""
+    some = some_rows(split, POINTS)
+    if len(some) < 3 or model.spec.size < 2:
+        return None
+    real = model.prepare(some.rows()).double().cpu()
+    drawn = model.prepare(model.sample(POINTS, seed=seed, noise=True)).double().cpu()
+    _, _, axes = torch.linalg.svd(real - real.mean(0), full_matrices=False)
+    plane = axes[:2].T
+    return pair_panels(
+        ((real - real.mean(0)) @ plane).numpy(),
+        ((drawn - real.mean(0)) @ plane).numpy(),
+        ("data", "samples"),
+        "component",
+    )

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from pydantic import create_model
 
 from aezoo.config import Config, DataSpec
-from aezoo.errors import PluginError, UsageError
+from aezoo.errors import PluginError
 from aezoo.options import ModelConfig
 
 Kind = Literal["model", "dataset", "regularizer", "prior", "corruption", "likelihood", "network", "activation"]
@@ -67,13 +67,14 @@ class Model(Entry):
     def capabilities(self) -> tuple[str, ...]:
         """What the model can do with its default options, read off a built one; imports torch.
 
-        Empty for a model that cannot be built by its defaults for small binary rows or images.
+        Empty for a model that cannot be built by its defaults for small binary rows or images, for whatever reason:
+        who only looks a model up is not to be stopped by it.
         """
         for shape in ((8,), (1, 8, 8)):
             try:
                 spec = DataSpec(shape=shape, low=0.0, high=1.0, levels=2, scaling="scale")
                 return tuple(self.resolve()(self.config(), spec).capabilities)
-            except (UsageError, ValueError):
+            except (Exception, SystemExit):
                 continue
         return ()
 

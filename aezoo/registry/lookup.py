@@ -80,8 +80,11 @@ class Lookup(Mapping[str, E], Generic[E]):
         for kind in reversed(HOOKS):
             if kind != self.kind and any(entry.name == name for entry in self._plugins.entries(kind)):
                 return f"{message}; {name!r} is registered as {kind}: use {USE[kind].replace('{}', name)}"
-        message += near_misses(name, self) or f"; registered are {', '.join(self) or 'none'}"
-        broken = [plugin for plugin in self._plugins if plugin.error]
-        if broken:
-            message += f" ({broken[0].title} could not be used and may provide it: {broken[0].error})"
+        message += near_misses(name, self, f"; registered are {', '.join(self) or 'none'}")
+        left_out = [plugin for plugin in self._plugins if plugin.error or plugin.disabled]
+        if len(left_out) == 1 and left_out[0].error:
+            message += f" ({left_out[0].title} could not be used and may provide it: {left_out[0].error})"
+        elif left_out:
+            names = ", ".join(plugin.name for plugin in left_out)
+            message += f" (left out, and one may provide it: {names}; see aezoo plugins)"
         return message

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from aezoo.training.checkpoint import MODEL_FILE, Header, build_model, load_model, read_header, save_model
     from aezoo.training.events import Events
     from aezoo.training.files import write_text, write_whole
+    from aezoo.training.folder import RunFolder, run_config
     from aezoo.training.progress import Progress
     from aezoo.training.trainer import Metrics, Trainer, pick_device
 
@@ -23,6 +24,8 @@ _NAMES = {
     "save_model": "aezoo.training.checkpoint",
     "TrainConfig": "aezoo.options",
     "Events": "aezoo.training.events",
+    "RunFolder": "aezoo.training.folder",
+    "run_config": "aezoo.training.folder",
     "write_text": "aezoo.training.files",
     "write_whole": "aezoo.training.files",
     "Progress": "aezoo.training.progress",
@@ -37,12 +40,14 @@ __all__ = [
     "Header",
     "Metrics",
     "Progress",
+    "RunFolder",
     "TrainConfig",
     "Trainer",
     "build_model",
     "load_model",
     "pick_device",
     "read_header",
+    "run_config",
     "save_model",
     "write_text",
     "write_whole",

@@ -6,19 +6,21 @@ description, and who provides the model.
 
 from __future__ import annotations
 
+import importlib.metadata
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
 import torch
-from pydantic import JsonValue, ValidationError
+from pydantic import BeforeValidator, JsonValue, ValidationError
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 
 from aezoo import registry
 from aezoo.autoencoder import Autoencoder
-from aezoo.config import Config, DataSpec
+from aezoo.config import Config, DataSpec, listed
 from aezoo.errors import CheckpointError, PluginError, UnknownNameError, ZooError
+from aezoo.options import ModelConfig
 from aezoo.streams import random_stream
 from aezoo.training.files import write_whole
 
@@ -35,6 +37,7 @@ class Header(Config):
     data: DataSpec
     plugin: str = ""
     distribution: str = ""
+    requires: Annotated[tuple[str, ...], BeforeValidator(listed)] = ()
     versions: dict[str, str] = {}  # noqa: RUF012 - pydantic copies it
 
 
@@ -51,7 +54,7 @@ def build_model(name: str, values: dict[str, Any], spec: DataSpec) -> Autoencode
         model = entry.resolve()(config, spec)
     except ZooError:
         raise
-    except Exception as error:
+    except (Exception, SystemExit) as error:
         raise PluginError(
             f"model {name!r} of plugin {entry.plugin!r} ({entry.distribution}) failed to build: "
             f"{type(error).__name__}: {error}."
@@ -61,14 +64,41 @@ def build_model(name: str, values: dict[str, Any], spec: DataSpec) -> Autoencode
             f"model {name!r} of plugin {entry.plugin!r} ({entry.distribution}) built {type(model).__name__}, "
             "no aezoo.Autoencoder."
         )
+    _refuse_ignored(entry, config, model)
     return model
+
+
+def _refuse_ignored(entry: registry.Model, config: ModelConfig, model: Autoencoder) -> None:
+    """Refuses a shared option that was set and that the model's build function left aside."""
+    plain = type(config).model_fields
+    likelihood = registry.likelihoods[config.likelihood.name].resolve()
+    ignored = {
+        "regularizers": len(model.regularizers) < len(config.regularizers),
+        "corruption": config.corruption is not None and model.corruption is None,
+        "likelihood": isinstance(likelihood, type) and not isinstance(model.decoder.likelihood, likelihood),
+        "preprocess": config.preprocess != "none" and model.preprocess is None,
+    }
+    for option, missed in ignored.items():
+        if missed and getattr(config, option) != plain[option].default:
+            raise PluginError(
+                f"model {entry.name!r} of plugin {entry.plugin!r} ({entry.distribution}) leaves its option {option!r} "
+                "aside: leave it out; its author can build with aezoo.assemble, which follows every option."
+            )
 
 
 def save_model(path: str | Path, model: Autoencoder, header: Header) -> None:
     """Writes weights and header to ``path``, whole or not at all; raises OutputError."""
     tensors = {name: tensor.detach().contiguous() for name, tensor in model.state_dict().items()}
     metadata = {"aezoo": json.dumps(header.model_dump(mode="json"), sort_keys=True)}
-    write_whole(path, lambda beside: save_file(tensors, beside, metadata))
+
+    def write(beside: Path) -> None:
+        try:
+            save_file(tensors, beside, metadata)
+        except SafetensorError as error:
+            # safetensors wraps what the system said, such as that the disk is full
+            raise OSError(str(error)) from error
+
+    write_whole(path, write)
 
 
 def find_model_file(path: str | Path) -> Path:
@@ -126,7 +156,7 @@ def load_model(
         except (PluginError, CheckpointError):
             raise
         except ZooError as error:
-            raise CheckpointError(f"{file} cannot be rebuilt: {error}") from None
+            raise CheckpointError(f"{file} cannot be rebuilt: {_missing(header) or error}") from None
         _fits(file, model, stored)
         weights = {name: opened.get_tensor(name) for name in stored}
     if any(name in stored and stored[name].dtype == "F64" for name, _ in model.named_parameters()):
@@ -146,6 +176,16 @@ def _refuse_unregistered(file: Path, header: Header) -> None:
             f"{file} holds a {header.model!r} model of plugin {header.plugin!r} ({header.distribution}), which is not "
             f"installed or disabled: {hint}."
         ) from None
+
+
+def _missing(header: Header) -> str:
+    """What to install, where a distribution that a part came from is not there."""
+    for name in header.requires:
+        try:
+            importlib.metadata.version(name)
+        except (importlib.metadata.PackageNotFoundError, ValueError):
+            return f"it needs a part of {name}: pip install {name}"
+    return ""
 
 
 class _Stored:

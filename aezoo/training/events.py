@@ -24,10 +24,11 @@ class Events:
                 continue
             try:
                 implementation(**{name: values[name] for name in names})
-            except Exception as error:
+            except (Exception, SystemExit) as error:
                 self._silenced.add(id(owner))
                 name = getattr(owner, "__name__", type(owner).__name__)
-                self._warn(f"tracker {name!r} failed in {hook} and is left out: {type(error).__name__}: {error}")
+                reason = " ".join(f"{type(error).__name__}: {error}".split())
+                self._warn(f"tracker {name!r} failed in {hook} and is left out: {reason}")
 
     def _implementations(self, hook: str) -> Iterable[tuple[Any, Callable[..., Any], Iterable[str]]]:
         for found in getattr(registry.plugins.manager.hook, hook).get_hookimpls():

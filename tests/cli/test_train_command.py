@@ -1,4 +1,6 @@
 import json
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -73,6 +75,8 @@ def test_settings_from_a_file_with_the_command_line_winning(cli, tmp_path):
         ("epocs = 1", ("epocs", "epochs")),
         ("epochs = 'many'", ("epochs", "integer")),
         ("epochs = ", ("cannot be read", "TOML")),
+        ("[model]\nlatent_dim = 3", ("'model'", "sections")),
+        ("corruption = 3", ("corruption", "NAME=VALUE")),
     ],
 )
 def test_a_bad_settings_file(cli, tmp_path, text, words):
@@ -292,3 +296,62 @@ def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(cli,
     result = cli("train", "--model", "undercomplete", "--optimizer", "sgd", "--lr", "1e3", "--clip-norm", "0.001",
                  "--epochs", "2", "--out", "other", "--hidden", "8")  # fmt: skip
     assert aezoo.load(tmp_path / "other") is not None
+
+
+def test_overwrite_keeps_the_old_run_until_the_new_one_has_a_checkpoint(cli, tmp_path):
+    assert cli("train", *QUICK, "--out", "run").status == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+    result = cli("train", *QUICK, "--out", "run", "--overwrite", "--optimizer", "sgd", "--lr", "1e12")
+    assert result.status == 1
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+    result = cli("train", *QUICK, "--out", "fresh", "--optimizer", "sgd", "--lr", "1e12")
+    assert result.status == 1
+    assert not (tmp_path / "fresh").exists()
+
+
+def test_a_second_run_into_the_same_folder_is_refused(cli, tmp_path):
+    from aezoo.training import RunFolder
+
+    with RunFolder(tmp_path / "run").claimed():
+        result = cli("train", *QUICK, "--out", "run")
+    assert result.status == 2
+    assert_one_line(result, "another run", "--out")
+    assert cli("train", *QUICK, "--out", "run").status == 0
+
+
+def test_a_run_is_repeated_bit_for_bit_from_its_own_config(cli, tmp_path):
+    first = ("train", "--model", "contractive", *QUICK, "--corruption", "masking=0.3", "--data", "swiss-roll,rows=99")
+    assert cli(*first, "--regularizer", "l1=linear:0:0.1:9", "--out", "first").status == 0
+    result = cli("train", "--config", "first/config.json", "--out", "again")
+    assert result.status == 0, result.err
+    names = ("model.safetensors", "metrics.jsonl", "config.json", "results.json")
+    for name in names:
+        assert (tmp_path / "first" / name).read_bytes() == (tmp_path / "again" / name).read_bytes(), name
+
+
+def test_a_full_disk_gets_one_line(cli, monkeypatch):
+    from safetensors import SafetensorError
+
+    from aezoo.training import checkpoint
+
+    def full(*arguments):
+        raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    result = cli("train", *QUICK, "--out", "run")
+    assert result.status == 1
+    assert_one_line(result, "No space left", "model.safetensors")
+
+
+def test_rows_too_few_to_measure_are_said(cli, tmp_path):
+    np.save(tmp_path / "few.npy", np.arange(8.0).reshape(4, 2))
+    result = cli("train", "--data", "few.npy", "--latent-dim", "1", "--epochs", "1")
+    assert result.status == 0
+    assert "too few rows" in result.err
+
+
+def test_a_closed_stdout_is_no_trouble(tmp_path):
+    command = f"{sys.executable} -m aezoo list >&-"
+    done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0
+    assert done.stderr == ""

@@ -49,7 +49,7 @@ CASES = {
     "images": (pictures, "sparse", {}, ["loss", "reconstructions", "codes"]),
     "images that a model samples": (pictures, "vae", {}, ["loss", "reconstructions", "samples", "codes"]),
     "a narrow table": (table, "vae", {"latent_dim": 2}, ["loss", "reconstructions", "samples", "codes"]),
-    "a wide table": (lambda: table(50), "vae", {}, ["loss", "reconstructions", "codes"]),
+    "a wide table": (lambda: table(50), "vae", {}, ["loss", "reconstructions", "samples", "codes"]),
     "one column": (lambda: table(1), "vae", {"latent_dim": 1}, ["loss", "reconstructions", "codes"]),
     "two rows": (lambda: table(9, rows=5), "contractive", {}, ["loss", "reconstructions", "codes"]),
     "no test row": (lambda: pictures(rows=4), "sparse", {}, ["loss"]),

@@ -1,0 +1,115 @@
+"""A run's folder: one writer at a time, and nothing of an older run is touched before the newer has a checkpoint."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from aezoo.errors import CheckpointError, OutputError, UsageError
+from aezoo.training.checkpoint import MODEL_FILE
+from aezoo.training.files import write_text
+
+CONFIG_FILE = "config.json"
+METRICS_FILE = "metrics.jsonl"
+RESULTS_FILE = "results.json"
+LOCK_FILE = ".lock"
+
+
+class RunFolder:
+    """Where a run writes.
+
+    Raises:
+        UsageError: the folder holds something already, and is not to be, or must not be, overwritten.
+        OutputError: it is a file.
+    """
+
+    def __init__(self, path: str | Path, overwrite: bool = False) -> None:
+        self.path = Path(path)
+        self.overwrite = overwrite
+        self._begun = False
+        self._refuse_full()
+
+    def _refuse_full(self) -> None:
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputError(f"{self.path} is a file: choose another folder for the run.")
+        if not self.path.is_dir() or all(found.name == LOCK_FILE for found in self.path.iterdir()):
+            return
+        if not self.overwrite:
+            raise UsageError(f"{self.path} exists: give --overwrite to replace it, or another --out.")
+        if not (self.path / CONFIG_FILE).exists():
+            raise UsageError(f"{self.path} is not empty and holds no run: --overwrite replaces runs only.")
+
+    @contextmanager
+    def claimed(self) -> Iterator[None]:
+        """Makes the folder and keeps other runs out of it; leaves no empty folder behind.
+
+        Raises:
+            UsageError: another run is writing there.
+            OutputError: the folder cannot be made.
+        """
+        lock = self.path / LOCK_FILE
+        try:
+            self.path.mkdir(parents=True, exist_ok=True)
+            handle = lock.open("w")
+        except OSError as error:
+            raise OutputError(f"{self.path} cannot be written ({error.strerror}): choose another --out.") from error
+        with handle:
+            if not _locked(handle):
+                raise UsageError(f"another run is writing into {self.path}: choose another --out.")
+            try:
+                self._refuse_full()
+                yield
+            finally:
+                lock.unlink(missing_ok=True)
+                if self.path.is_dir() and not any(self.path.iterdir()):
+                    self.path.rmdir()
+
+    def begin(self, config: dict[str, Any]) -> None:
+        """Clears away an older run and writes the config; called when there is a checkpoint to write, once."""
+        if self._begun:
+            return
+        self._begun = True
+        for old in (MODEL_FILE, METRICS_FILE, RESULTS_FILE, *(path.name for path in self.path.glob("*.png"))):
+            (self.path / old).unlink(missing_ok=True)
+        write_text(self.path / CONFIG_FILE, json.dumps(config, indent=1) + "\n")
+
+    def append(self, metrics: dict[str, float]) -> None:
+        """Adds a line to metrics.jsonl; raises OutputError."""
+        path = self.path / METRICS_FILE
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(metrics) + "\n")
+        except OSError as error:
+            raise OutputError(f"{path} cannot be written ({error.strerror}).") from error
+
+    def finish(self, results: dict[str, float]) -> None:
+        """Writes results.json."""
+        write_text(self.path / RESULTS_FILE, json.dumps(results, indent=1) + "\n")
+
+
+def run_config(folder: str | Path) -> dict[str, Any]:
+    """The config.json of a run's folder; raises CheckpointError when it is missing or broken."""
+    path = Path(folder) / CONFIG_FILE
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError) as error:
+        raise CheckpointError(f"{path} cannot be read ({error}): give a run's folder, or --data.") from None
+    if not isinstance(content, dict):
+        raise CheckpointError(f"{path} is not what aezoo train writes: give a run's folder, or --data.")
+    return content
+
+
+def _locked(handle: Any) -> bool:
+    """Takes the lock that the system gives back even when the process is killed; True where there are no locks."""
+    try:
+        import fcntl
+    except ImportError:
+        return True
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
