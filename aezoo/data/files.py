@@ -20,6 +20,7 @@ from aezoo.data.dataset import Dataset
 from aezoo.data.infer import from_arrays
 from aezoo.data.table import read_table
 from aezoo.errors import DataError, ZooError
+from aezoo.rows import check_finite
 
 NDArray: TypeAlias = np.ndarray[Any, Any]
 ByteStream: TypeAlias = IO[bytes] | io.BufferedIOBase
@@ -80,6 +81,7 @@ def csv(
     path = Path(path)
     with reading(path, "a table of numbers as UTF-8 text"):
         x, labels = read_table(path, label, delimiter, header)
+        check_finite(x, str(path))
         return from_arrays(x, labels, path.stem)
 
 

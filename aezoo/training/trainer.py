@@ -119,7 +119,7 @@ class Trainer:
     def _train_step(self, x: Tensor) -> Step:
         lr = learning_rate(self.config, self.step, self.total_steps)
         with self.autocast:
-            outcome = self.model.step(x, self.step)
+            outcome: Step = self.model(x, self.step)
         self._descend(self.optimizer, outcome.loss, lr)
         for name, optimizer in self.opponents.items():
             with self.autocast:
