@@ -15,7 +15,6 @@ import torch
 from aezoo import registry
 from aezoo.assembly import complete, distributions
 from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
 from aezoo.data import Dataset, Splits, open_data
 from aezoo.errors import (
     CompositionError,
@@ -122,7 +121,7 @@ def train(
         with random_stream(training.seed):
             model = build_model(name, config.model_dump(mode="json"), dataset.spec)
     else:
-        _refuse_other_data(model, dataset.spec)
+        _refuse_other_data(model, dataset)
     run = Run(name, model, dataset, splits, config, training, folder.path if folder else None)
     return _Session(run, folder, trackers, Progress(progress)).go()
 
@@ -160,7 +159,11 @@ class _Session:
 
     def go(self) -> Run:
         with nullcontext() if self.folder is None else self.folder.claimed():
-            self._train()
+            try:
+                self._train()
+            except KeyboardInterrupt as stop:
+                stop.args = (f"interrupted; {self.folder.state if self.folder else 'nothing was written'}.",)
+                raise
         return self.run
 
     def _train(self) -> None:
@@ -180,9 +183,9 @@ class _Session:
         run = self.run
         run.history.append(metrics)
         if self.folder is not None:
-            self.folder.begin(_config_of(run))
             if keep:
                 save_model(self.folder.path / MODEL_FILE, run.model, run.header)
+            self.folder.begin(_config_of(run))
             self.folder.append(metrics)
         self.events.call("aezoo_epoch_end", run=run, metrics=metrics)
 
@@ -212,15 +215,17 @@ def _remarks(run: Run) -> list[str]:
     return remarks
 
 
-def _refuse_other_data(model: Autoencoder, spec: DataSpec) -> None:
+def _refuse_other_data(model: Autoencoder, dataset: Dataset) -> None:
     """Refuses data that a model composed by hand was not composed for."""
+    spec = dataset.spec
     if model.spec.shape != spec.shape:
         raise DataError(f"the model was built for data of shape {model.spec.shape}, and this is {spec.shape}.")
     likelihood = model.decoder.likelihood
-    inside = spec.low is not None and spec.high is not None and spec.low >= 0 and spec.high <= 1
-    if likelihood.unit_interval and model.preprocess is None and not inside:
+    if not likelihood.unit_interval or model.preprocess is not None or isinstance(dataset.x, torch.utils.data.Dataset):
+        return
+    if float(dataset.x.min()) < 0 or float(dataset.x.max()) > 1:
         raise CompositionError(
-            f"{type(likelihood).__name__} needs data in [0, 1], and {spec.name} is not known to be: give the model a "
+            f"{type(likelihood).__name__} needs data in [0, 1], and {spec.name} has other values: give the model a "
             "preprocess, or scale the data first."
         )
 

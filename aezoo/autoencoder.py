@@ -170,16 +170,16 @@ class Autoencoder(nn.Module):
         distribution: Distribution = self.prior(self.encoder)
         return distribution
 
-    def forward(self, x: Tensor, step: int = 0) -> Step:
+    def forward(self, x: Tensor, step: int | None = 0) -> Step:
         """``step``, under the name that torch's wrappers (DistributedDataParallel, compile) look for."""
         return self.step(x, step)
 
-    def step(self, x: Tensor, step: int = 0) -> Step:
+    def step(self, x: Tensor, step: int | None = 0) -> Step:
         """The objective on preprocessed data.
 
         Args:
             x: (B, *X).
-            step: the optimizer's step, which schedules of weights read.
+            step: the optimizer's step, which schedules of weights read; None for the weights that they lead to.
         """
         values = self._values(x)
         error = -values["px"].log_prob(x)
@@ -197,13 +197,16 @@ class Autoencoder(nn.Module):
         z = q.rsample((self.draws,))
         return Values(self, {"x": x, "x_in": x_in, "q": q, "z": z, "px": self.decoder(z)})
 
-    def measure(self, batches: Iterable[Tensor], step: int = 0, seed: int = 0) -> dict[str, float]:
-        """Means of the loss and its terms over preprocessed batches, in evaluation mode, with a stream of its own."""
+    def measure(self, batches: Iterable[Tensor], seed: int = 0) -> dict[str, float]:
+        """Means of the loss and its terms over preprocessed batches, in evaluation mode, with a stream of its own.
+
+        The loss has the weights that schedules lead to: under moving ones no two measurements could be compared.
+        """
         totals: dict[str, Tensor] = {}
         rows = 0
         with torch.no_grad(), self.evaluating(), self._stream(seed):
             for x in batches:
-                outcome = self.step(x, step)
+                outcome = self.step(x, None)
                 for name, value in {"loss": outcome.loss, **outcome.terms}.items():
                     totals[name] = totals.get(name, 0.0) + value.detach().double() * len(x)
                 rows += len(x)

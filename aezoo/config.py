@@ -33,7 +33,7 @@ class Config(BaseModel):
     def _plain_numbers(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """A NumPy number, as a sweep over ``np.arange`` gives, is as good as Python's."""
         if isinstance(values, dict):
-            values = {key: value.item() if _is_numpy_number(value) else value for key, value in values.items()}
+            values = _plain_values(values)
         return handler(values)
 
     @classmethod
@@ -57,15 +57,19 @@ class Config(BaseModel):
         return list(cls.model_fields)
 
 
-def _is_numpy_number(value: Any) -> bool:
-    return type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0
+def _plain_values(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain_values(item) for key, item in value.items()}
+    if type(value) in (list, tuple):
+        return type(value)(_plain_values(item) for item in value)
+    return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 else value
 
 
 def _first(error: ValidationError) -> str:
     problems = error.errors(include_url=False)
     # a union reports every branch it tried: the deepest is the one that the user meant
     problem = max((p for p in problems if p["loc"][:1] == problems[0]["loc"][:1]), key=lambda p: len(p["loc"]))
-    where = ".".join(str(part) for part in problem["loc"] if not str(part).startswith(_BRANCHES))
+    where = ".".join(str(part) for i, part in enumerate(problem["loc"]) if i == 0 or not _is_branch(str(part)))
     message = problem["msg"].removeprefix("Value error, ")
     message = message[:1].lower() + message[1:]
     if not where:
@@ -75,7 +79,8 @@ def _first(error: ValidationError) -> str:
 
 
 # pydantic names a union's branch in the location; to a user that is noise
-_BRANCHES = ("function-", "tagged-union", "float", "int", "linear", "cyclical", "constrained-")
+def _is_branch(part: str) -> bool:
+    return part in ("float", "int", "linear", "cyclical") or part.startswith(("function-", "tagged-", "constrained-"))
 
 
 def _shown(value: Any) -> str:

@@ -63,6 +63,12 @@ class DivergenceError(ZooError):
     """Training whose loss stopped being finite."""
 
 
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether ``error`` says that memory ran out; torch has no class of its own for a processor's memory."""
+    signs = ("alloc", "out of memory", "overflow", "too large")
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(s in str(error) for s in signs))
+
+
 def near_misses(name: str, known: Iterable[str], otherwise: str = ".") -> str:
     """The end of a sentence, ``"; did you mean 'topk'?"`` with the closest known names; ``otherwise`` if none is."""
     close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)

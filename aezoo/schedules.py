@@ -63,9 +63,11 @@ Weight = Annotated[Annotated[float, Field(ge=0)] | Schedule, BeforeValidator(_fr
 """A number of at least 0, or a schedule of the optimizer step; also as text, ``"linear:0:1:500"``."""
 
 
-def weight_at(weight: float | Linear | Cyclical, step: int) -> float:
-    """The value of ``weight`` at optimizer step ``step``."""
-    return weight if isinstance(weight, int | float) else weight.at(step)
+def weight_at(weight: float | Linear | Cyclical, step: int | None) -> float:
+    """The value of ``weight`` at optimizer step ``step``; None is where its schedule leads, its ``end``."""
+    if isinstance(weight, int | float):
+        return weight
+    return weight.end if step is None else weight.at(step)
 
 
 def describe(weight: float | Linear | Cyclical) -> str:

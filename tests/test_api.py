@@ -1,6 +1,7 @@
 import numpy as np
 import pytest
 import torch
+from pydantic import Field
 
 import aezoo
 from aezoo.data import make_preprocess
@@ -152,3 +153,46 @@ def test_loading_leaves_the_callers_random_stream_alone(trained):
     torch.manual_seed(7)
     aezoo.load(trained / "vae")
     assert torch.equal(torch.rand(3), expected)
+
+
+def test_a_bernoulli_model_composed_by_hand_takes_floats_between_0_and_1():
+    spec = aezoo.DataSpec(shape=(6,), low=0, high=1)
+    parts = PointEncoder(torch.nn.Linear(6, 2)), Decoder(torch.nn.Linear(2, 6), Bernoulli(spec))
+    assert aezoo.train(aezoo.Autoencoder(*parts, spec=spec), RNG.random((60, 6)), epochs=1).results["examples"] == 12
+
+
+def test_a_users_own_scaling_is_fitted_once():
+    class Halved(aezoo.parts.Scaling):
+        def __init__(self):
+            super().__init__()
+            self.calls = 0
+            self.register_buffer("scale", torch.tensor(0.5))
+
+        def forward(self, x, dtype=None):
+            return (x * 0.5).to(dtype)
+
+        def inverse(self, x):
+            return x * 2
+
+        def log_det(self):
+            return self.scale.log() * 6
+
+        def fit(self, batches):
+            self.calls += 1
+            self.fitted.fill_(True)
+
+    spec = aezoo.DataSpec(shape=(6,))
+    parts = PointEncoder(torch.nn.Linear(6, 2)), Decoder(torch.nn.Linear(2, 6), aezoo.parts.Gaussian(spec))
+    model = aezoo.Autoencoder(*parts, spec=spec, preprocess=Halved())
+    for _ in range(2):
+        aezoo.train(model, RNG.normal(size=(60, 6)), epochs=1)
+    assert model.preprocess.calls == 1
+
+
+def test_an_option_whose_name_begins_like_a_type_is_named_in_its_error():
+    class Odd(aezoo.PointConfig):
+        intensity: float = Field(1.0, ge=0)
+
+    with pytest.raises(UsageError, match=r"intensity.*-1"):
+        Odd.parse({"intensity": -1.0})
+    assert Odd.parse({"hidden": (np.int64(32),)}).hidden == (32,)

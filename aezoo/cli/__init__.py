@@ -12,7 +12,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     import click
 
     from aezoo.cli.app import app
-    from aezoo.errors import ZooError
+    from aezoo.errors import ZooError, is_out_of_memory
 
     for name in ("stdout", "stderr"):
         # a stream that the shell has closed is None, and everything that prints would fail
@@ -36,8 +36,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except MemoryError:
         return _say("not enough memory: use a smaller model, batch size or data set", 1)
     except RuntimeError as error:
-        # torch has no error of its own for a processor's memory
-        if not any(sign in str(error) for sign in ("alloc", "out of memory", "overflow", "too large")):
+        if not is_out_of_memory(error):
             raise
         return _say("not enough memory: use a smaller model, batch size or data set", 1)
     except OSError as error:

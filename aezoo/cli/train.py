@@ -17,6 +17,7 @@ from aezoo.options import TrainConfig
 
 DEFAULT_MODEL = "contractive"
 # what a config file may hold beside the options of the model and of training
+DATA_OPTIONS = "data options"
 IN_FILE = ("model", "data", "data_dir", "labels", "out")
 
 
@@ -66,26 +67,20 @@ def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: An
     command = ctx.command
     flags = {str(o.opts[0])[2:].replace("-", "_"): o.field_name for o in command.params if isinstance(o, ConfigOption)}
     options = {**_from_file(settings, flags, name), **given(command, ctx)}
-    places = {key: arguments.get(key) or settings.get(key) for key in IN_FILE[1:]}
-    data = places["data"] or "digits"
-
     from aezoo import api
-    from aezoo.training import MODEL_FILE
 
-    out = Path(places["out"] or _free_folder(name, data))
+    dataset = _open_data(arguments, settings)
+    out = arguments["out"] or settings.get("out") or _free_folder(name, dataset.spec.name)
     try:
         run = api.train(
             name,
-            data,
+            dataset,
             out=out,
             overwrite=overwrite,
-            labels=places["labels"],
-            data_dir=places["data_dir"],
             **options,
         )
-    except KeyboardInterrupt:
-        kept = "the checkpoint of the last whole epoch" if (out / MODEL_FILE).exists() else "no checkpoint yet"
-        raise RunInterruptedError(f"interrupted; {out} holds {kept}.") from None
+    except KeyboardInterrupt as stop:
+        raise RunInterruptedError(str(stop) or "interrupted.") from None
     for line in run.notes:
         note(line)
     if as_json:
@@ -128,19 +123,35 @@ def _read_settings(path: str | None) -> dict[str, Any]:
 
 def _of_run(config: dict[str, Any]) -> dict[str, Any]:
     """What a run's config.json holds, as the options that repeat the run."""
-    source = config["data"]
-    options = [f"{key}={json.dumps(value)}" for key, value in source.get("options", {}).items()]
-    places = {"model": config["model"], "data": ",".join([source["name"], *options])}
-    if "labels" in source:
-        places["labels"] = source["labels"]
-    return {**places, **config["config"], **config["training"]}
+    source = dict(config["data"])
+    options = dict(source.get("options") or {})
+    places = {"model": config["model"], "data": source.get("name"), "labels": options.pop("labels", None)}
+    places["labels"] = places["labels"] or source.get("labels")
+    found = {key: value for key, value in places.items() if value is not None}
+    return {**found, DATA_OPTIONS: options, **config["config"], **config["training"]}
+
+
+def _open_data(given: dict[str, Any], settings: dict[str, Any]) -> Any:
+    """The data that the command line names, or else the settings; theirs is left aside where it names other data."""
+    from aezoo.data import open_data
+
+    if given["data"]:
+        settings = {}
+    elif DATA_OPTIONS in settings and "data" not in settings:
+        raise UsageError("that run was trained on data given in Python: name it by --data.")
+    options = dict(settings.get(DATA_OPTIONS) or {})
+    data_dir = given["data_dir"] or settings.get("data_dir")
+    if data_dir:
+        options.pop("folder", None)
+    name = given["data"] or settings.get("data") or "digits"
+    return open_data(name, labels=given["labels"] or settings.get("labels"), data_dir=data_dir, **options)
 
 
 def _from_file(settings: dict[str, Any], flags: dict[str, str], name: str) -> dict[str, Any]:
     """The file's options by field name; raises UnknownNameError for a key that is no option."""
     options = {}
     for key, value in settings.items():
-        if key in IN_FILE:
+        if key in (*IN_FILE, DATA_OPTIONS):
             continue
         if key not in flags and key not in flags.values():
             known = [*IN_FILE, *flags]

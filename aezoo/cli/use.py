@@ -64,7 +64,8 @@ def _splits(
             if "folder" not in options:
                 raise UsageError(f"the run's data {source['name']!r} reads no folder: leave --data-dir out.")
             options["folder"] = data_dir
-        dataset = open_data(source["name"], labels=labels or source.get("labels"), **options)
+        known = options.pop("labels", None) or source.get("labels")
+        dataset = open_data(source["name"], labels=labels or known, **options)
     else:
         if data is None and header.data.name not in registry.datasets:
             raise UsageError(f"{run} says nothing of where its data {header.data.name!r} is: name it by --data.")

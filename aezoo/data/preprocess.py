@@ -37,7 +37,7 @@ class Preprocess(Scaling):
             shape = spec.shape if len(spec.shape) == 1 else (spec.shape[0], *(1 for _ in spec.shape[1:]))
         self.register_buffer("shift", torch.full(shape, low, dtype=torch.float64))
         self.register_buffer("scale", torch.full(shape, 1.0 / (high - low), dtype=torch.float64))
-        self.register_buffer("fitted", torch.tensor(kind in ("none", "scale")))
+        self.fitted = torch.tensor(kind in ("none", "scale"))
 
     def forward(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Scaled data of the shape of ``x`` (..., *X), computed in float64, returned as ``dtype`` (torch's default)."""

@@ -6,7 +6,7 @@ from typing import Any
 
 from aezoo import registry
 from aezoo.config import Choice, Config
-from aezoo.errors import PluginError, UsageError, ZooError
+from aezoo.errors import PluginError, UsageError, ZooError, is_out_of_memory
 from aezoo.options import WeightedChoice
 
 
@@ -45,6 +45,8 @@ def build_part(kind: registry.Kind, choice: Choice | str, **context: Any) -> Any
     except ZooError:
         raise
     except (Exception, SystemExit) as error:
+        if is_out_of_memory(error):
+            raise
         entry = registry.parts[kind][choice.name]
         raise PluginError(
             f"{kind} {choice.name!r} of plugin {entry.plugin!r} ({entry.distribution}) failed: "

@@ -189,8 +189,8 @@ class ContinuousBernoulli(Distribution):
         split = logits.dim() - event_dims
         super().__init__(logits.shape[:split], logits.shape[split:], validate_args=False)
 
-    def _apart(self) -> tuple[Tensor, Tensor]:
-        near = self.logits.abs() < self.NEAR
+    def _apart(self, distance: float = NEAR) -> tuple[Tensor, Tensor]:
+        near = self.logits.abs() < distance
         return near, torch.where(near, 1.0, self.logits)
 
     @property
@@ -207,11 +207,12 @@ class ContinuousBernoulli(Distribution):
         """Draws (*S, *B, *E), by the inverse of the distribution function."""
         shape = self._extended_shape(torch.Size(sample_shape))
         uniform = torch.rand(shape, dtype=self.logits.dtype, device=self.logits.device)
-        near, logits = self._apart()
+        near, logits = self._apart(1e-3)
         size = logits.abs()
         # for l < 0; for l > 0 it is the mirror image
         low = -torch.log1p(uniform * torch.expm1(-size)) / size
-        return torch.where(near, uniform, torch.where(logits > 0, 1 - low, low)).clamp(0, 1)
+        series = uniform + self.logits * uniform * (1 - uniform) / 2
+        return torch.where(near, series, torch.where(logits > 0, 1 - low, low)).clamp(0, 1)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density (*S, *B), nats."""

@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 
-from aezoo.errors import CompositionError, PluginError, ZooError
+from aezoo.errors import CompositionError, PluginError, ZooError, is_out_of_memory
 from aezoo.parts.posterior import Posterior, divergence
 from aezoo.schedules import Cyclical, Linear
 
@@ -109,6 +109,8 @@ class Asking:
         except ZooError:
             raise
         except (Exception, SystemExit) as error:
+            if is_out_of_memory(error):
+                raise
             raise PluginError(f"{self.owner} failed: {type(error).__name__}: {error}.") from error
 
 

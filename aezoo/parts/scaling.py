@@ -17,6 +17,10 @@ class Scaling(nn.Module, ABC):
     fitted: Tensor
     """() bool: whether there is nothing left to fit."""
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("fitted", torch.tensor(False))
+
     @abstractmethod
     def forward(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Scaled data (…, *X) of type ``dtype``."""

@@ -19,7 +19,7 @@ from safetensors.torch import save_file
 from aezoo import registry
 from aezoo.autoencoder import Autoencoder
 from aezoo.config import Config, DataSpec, listed
-from aezoo.errors import CheckpointError, PluginError, UnknownNameError, ZooError
+from aezoo.errors import CheckpointError, PluginError, UnknownNameError, ZooError, is_out_of_memory
 from aezoo.options import ModelConfig
 from aezoo.streams import random_stream
 from aezoo.training.files import write_whole
@@ -55,6 +55,8 @@ def build_model(name: str, values: dict[str, Any], spec: DataSpec) -> Autoencode
     except ZooError:
         raise
     except (Exception, SystemExit) as error:
+        if is_out_of_memory(error):
+            raise
         raise PluginError(
             f"model {name!r} of plugin {entry.plugin!r} ({entry.distribution}) failed to build: "
             f"{type(error).__name__}: {error}."
@@ -69,7 +71,7 @@ def build_model(name: str, values: dict[str, Any], spec: DataSpec) -> Autoencode
 
 
 def _refuse_ignored(entry: registry.Model, config: ModelConfig, model: Autoencoder) -> None:
-    """Refuses a shared option that was set and that the model's build function left aside."""
+    """Refuses a shared option that was set and of which the built model shows nothing."""
     plain = type(config).model_fields
     likelihood = registry.likelihoods[config.likelihood.name].resolve()
     ignored = {

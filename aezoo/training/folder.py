@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 from aezoo.errors import CheckpointError, OutputError, UsageError
-from aezoo.training.checkpoint import MODEL_FILE
 from aezoo.training.files import write_text
 
 CONFIG_FILE = "config.json"
@@ -51,30 +51,41 @@ class RunFolder:
             OutputError: the folder cannot be made.
         """
         lock = self.path / LOCK_FILE
+        made = [folder for folder in (self.path, *self.path.parents) if not folder.exists()]
         try:
             self.path.mkdir(parents=True, exist_ok=True)
             handle = lock.open("w")
         except OSError as error:
             raise OutputError(f"{self.path} cannot be written ({error.strerror}): choose another --out.") from error
         with handle:
-            if not _locked(handle):
+            if not _locked(handle, lock):
                 raise UsageError(f"another run is writing into {self.path}: choose another --out.")
             try:
                 self._refuse_full()
                 yield
             finally:
                 lock.unlink(missing_ok=True)
-                if self.path.is_dir() and not any(self.path.iterdir()):
-                    self.path.rmdir()
+                for folder in made:
+                    if folder.is_dir() and not any(folder.iterdir()):
+                        folder.rmdir()
 
     def begin(self, config: dict[str, Any]) -> None:
-        """Clears away an older run and writes the config; called when there is a checkpoint to write, once."""
+        """Writes the config and clears away what is left of an older run; called once the first checkpoint is there."""
         if self._begun:
             return
-        self._begun = True
-        for old in (MODEL_FILE, METRICS_FILE, RESULTS_FILE, *(path.name for path in self.path.glob("*.png"))):
+        for old in (METRICS_FILE, RESULTS_FILE, *(path.name for path in self.path.glob("*.png"))):
             (self.path / old).unlink(missing_ok=True)
         write_text(self.path / CONFIG_FILE, json.dumps(config, indent=1) + "\n")
+        self._begun = True
+
+    @property
+    def state(self) -> str:
+        """What the folder holds when a run is broken off, for a message."""
+        if self._begun:
+            return f"{self.path} holds the checkpoint of the last whole epoch"
+        if (self.path / CONFIG_FILE).exists():
+            return f"no epoch was done, and the older run in {self.path} is as it was"
+        return "no epoch was done, and nothing was written"
 
     def append(self, metrics: dict[str, float]) -> None:
         """Adds a line to metrics.jsonl; raises OutputError."""
@@ -102,7 +113,7 @@ def run_config(folder: str | Path) -> dict[str, Any]:
     return content
 
 
-def _locked(handle: Any) -> bool:
+def _locked(handle: Any, path: Path) -> bool:
     """Takes the lock that the system gives back even when the process is killed; True where there are no locks."""
     try:
         import fcntl
@@ -112,4 +123,10 @@ def _locked(handle: Any) -> bool:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:
         return False
-    return True
+    except OSError:
+        return True
+    # another run may have ended, and taken its file away, between our opening it and our locking it
+    try:
+        return os.path.samestat(os.fstat(handle.fileno()), path.stat())
+    except FileNotFoundError:
+        return False

@@ -144,8 +144,7 @@ class Trainer:
         if self.validation is None:
             return {}
         with self.autocast:
-            # at the weights that schedules end with: under moving ones no two epochs could be compared
-            means = self.model.measure(self.validation.epoch(self.batch_size), self.total_steps)
+            means = self.model.measure(self.validation.epoch(self.batch_size))
         for name, value in means.items():
             if not math.isfinite(value):
                 raise DivergenceError(f"the validation {name} stopped being finite by step {self.step}: {REMEDY}.")

@@ -355,3 +355,54 @@ def test_a_closed_stdout_is_no_trouble(tmp_path):
     done = subprocess.run(command, shell=True, cwd=tmp_path, capture_output=True, text=True, check=False)
     assert done.returncode == 0
     assert done.stderr == ""
+
+
+def test_a_disk_that_fills_up_leaves_the_old_run_as_it_was(cli, tmp_path, monkeypatch):
+    from safetensors import SafetensorError
+
+    from aezoo.training import checkpoint
+
+    assert cli("train", *QUICK, "--out", "run").status == 0
+    before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
+
+    def full(*arguments):
+        raise SafetensorError("No space left on device (os error 28)")
+
+    monkeypatch.setattr(checkpoint, "save_file", full)
+    assert cli("train", *QUICK, "--out", "run", "--overwrite", "--seed", "9").status == 1
+    assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
+
+
+def test_a_failed_run_takes_away_the_folders_it_made_and_no_others(cli, tmp_path):
+    (tmp_path / "mine").mkdir()
+    ruin = ("--optimizer", "sgd", "--lr", "1e12")
+    for folder in ("mine", "new/deep"):
+        assert cli("train", *QUICK, *ruin, "--out", folder).status == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["mine"]
+
+
+def test_memory_that_runs_out_is_no_plugins_fault(cli, monkeypatch):
+    from aezoo.parts import networks
+
+    def hungry(*arguments):
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:127] DefaultCPUAllocator: can't allocate memory")
+
+    monkeypatch.setattr(networks.nn, "Linear", hungry)
+    result = cli("train", *QUICK)
+    assert result.status == 1
+    assert_one_line(result, "not enough memory")
+
+
+def test_a_run_is_repeated_on_data_whose_options_hold_commas_and_whose_folder_moved(cli, tmp_path):
+    text = "\n".join(f"{i}.5,{i % 7},{'ab'[i % 2]}" for i in range(40))
+    (tmp_path / "t.csv").write_text("x,y,kind\n" + text)
+    run = aezoo.train("vae", aezoo.data.open_data("t.csv", delimiter=",", label="kind"), out="c", epochs=1, hidden=[4])
+    result = cli("train", "--config", "c/config.json", "--out", "d", "--json")
+    assert result.status == 0, result.err
+    assert json.loads(result.out)["probe_accuracy"] == run.results["probe_accuracy"]
+    assert cli("train", "--config", "c/config.json", "--data", "digits", "--out", "e").status == 0
+    aezoo.train("vae", np.random.default_rng(0).normal(size=(40, 3)), out="p", epochs=1, hidden=[4])
+    result = cli("train", "--config", "p/config.json", "--out", "q")
+    assert result.status == 2
+    assert_one_line(result, "--data")
+    assert cli("train", "--config", "p/config.json", "--data", "swiss-roll,rows=40", "--out", "q").status == 0

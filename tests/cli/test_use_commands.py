@@ -157,3 +157,25 @@ def test_a_folder_for_data_that_reads_none_is_refused(cli, run):
     result = cli("evaluate", run("vae"), "--data-dir", "nowhere")
     assert result.status == 2
     assert "--data-dir" in result.err
+
+
+def test_a_run_on_an_idx_file_is_evaluated_with_its_labels(cli, tmp_path):
+    images, labels = DIGITS[:200].astype(np.uint8).reshape(-1, 8, 8), load_digits().target[:200].astype(np.uint8)
+    for name, array in (("a-images-idx3-ubyte", images), ("a-labels-idx1-ubyte", labels)):
+        header = bytes([0, 0, 8, array.ndim]) + b"".join(size.to_bytes(4, "big") for size in array.shape)
+        (tmp_path / name).write_bytes(header + array.tobytes())
+    command = (
+        "train",
+        "--data",
+        "a-images-idx3-ubyte",
+        "--labels",
+        "a-labels-idx1-ubyte",
+        "--out",
+        "run",
+        "--epochs",
+        "1",
+    )
+    trained = cli(*command, "--json")
+    assert trained.status == 0, trained.err
+    figures = json.loads(cli("evaluate", "run", "--json").out)
+    assert figures["probe_accuracy"] == json.loads(trained.out)["probe_accuracy"]

@@ -306,3 +306,15 @@ def test_a_continuous_bernoullis_gradient_is_the_distance_from_its_mean():
     px = ContinuousBernoulli(logits, 1)
     (slope,) = torch.autograd.grad(px.log_prob(x), logits)
     torch.testing.assert_close(slope, x - px.mean.detach(), atol=1e-8, rtol=0)
+
+
+@pytest.mark.parametrize("logit", [-0.06, -0.04, -5e-4, 0.0, 5e-4, 0.04, 3.0])
+def test_a_continuous_bernoullis_draws_follow_their_logit(logit):
+    logits = torch.full((200_000,), logit, dtype=torch.float64, requires_grad=True)
+    px = ContinuousBernoulli(logits, 0)
+    torch.manual_seed(0)
+    x = px.rsample()
+    assert x.mean().item() == pytest.approx(px.mean[0].item(), abs=4 * x.std().item() / 447)
+    (slope,) = torch.autograd.grad(x.sum(), logits)
+    # the mean's own slope, which is the variance
+    assert slope.mean().item() == pytest.approx(x.var().item(), rel=0.02)

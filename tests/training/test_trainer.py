@@ -424,7 +424,7 @@ def test_a_reset_forgets_the_moments_of_just_those_rows(optimizer, moments):
 def test_early_stopping_keeps_the_best_weights(monkeypatch):
     model, kept = made(), []
     losses = iter([5.0, 3.0, 4.0, 2.0, 2.0, 9.0, 2.5, 1.0])
-    monkeypatch.setattr(model, "measure", lambda batches, step: {"loss": next(losses)})
+    monkeypatch.setattr(model, "measure", lambda batches: {"loss": next(losses)})
     it = trainer(
         model,
         splits(40, 8),
@@ -626,3 +626,12 @@ def test_a_mapped_file_too_large_to_hold_is_read_batch_by_batch(tmp_path, monkey
         results.append(trainer.fit()[-1])
     # the same batches, whose rows only stand in another order
     assert results[0] == pytest.approx(results[1], rel=1e-5)
+
+
+def test_validation_is_measured_under_a_cyclical_weight_too():
+    dataset = Dataset(np.random.default_rng(0).normal(size=(60, 4)), spec=DataSpec(shape=(4,)))
+    options = {"beta": "cyclical:0:20:10", "hidden": [4], "latent_dim": 2}
+    model = build_model("beta-vae", options, dataset.spec)
+    for line in Trainer(model, dataset.split(), TrainConfig(epochs=10, batch_size=43)).fit():
+        expected = line["validation_reconstruction"] + 20 * line["validation_kl"]
+        assert line["validation_loss"] == pytest.approx(expected, rel=1e-5)
