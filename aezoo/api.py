@@ -123,7 +123,7 @@ def train(
     else:
         _refuse_other_data(model, dataset)
     run = Run(name, model, dataset, splits, config, training, folder.path if folder else None)
-    return _Session(run, folder, trackers, Progress(progress)).go()
+    return _Recorder(run, folder, trackers, Progress(progress)).go()
 
 
 def load(path: str | Path, *, into: Autoencoder | None = None, device: str = "cpu") -> Autoencoder:
@@ -140,7 +140,7 @@ def load(path: str | Path, *, into: Autoencoder | None = None, device: str = "cp
     return load_model(path, device, into)[0]
 
 
-class _Session:
+class _Recorder:
     """Writes down what happens while a run trains."""
 
     def __init__(self, run: Run, folder: RunFolder | None, trackers: Iterable[Any], progress: Progress) -> None:

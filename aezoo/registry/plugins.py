@@ -69,7 +69,7 @@ class Plugins:
                 self._found.append(self._load(point))
         return iter(self._found)
 
-    def register(self, module: Any, name: str = "", distribution: str = "this session") -> Plugin:
+    def register(self, module: Any, name: str = "", distribution: str = "this process") -> Plugin:
         """Registers ``module`` (any object with hooks) for this process; raises PluginError when it is malformed."""
         plugin = Plugin(name or getattr(module, "__name__", type(module).__name__), distribution, module=module)
         list(self)

@@ -334,7 +334,7 @@ def test_an_object_with_hooks_registers_for_this_process(installed):
 
     plugins = installed({"good": healthy()})
     plugin = plugins.register(Mine())
-    assert (plugin.name, plugin.distribution) == ("Mine", "this session")
+    assert (plugin.name, plugin.distribution) == ("Mine", "this process")
     assert list(Lookup("prior", plugins)) == ["good", "shiny"]
     with pytest.raises(PluginError, match="aezoo_prior is no hook of aezoo; did you mean aezoo_priors"):
         plugins.register(module(aezoo_prior=nothing), "wrong")
