@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterable
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -60,9 +61,9 @@ class Run:
     notes: list[str] = field(default_factory=list)
     pictures: list[Path] = field(default_factory=list)
 
-    @property
+    @cached_property
     def header(self) -> Header:
-        """What the checkpoint says of itself."""
+        """What the checkpoint says of itself; made once, since it reads the versions of what is installed."""
         entry = registry.models[self.name] if self.name else None
         return Header(
             model=self.name,
@@ -185,7 +186,8 @@ class _Recorder:
         if self.folder is not None:
             if keep:
                 save_model(self.folder.path / MODEL_FILE, run.model, run.header)
-            self.folder.begin(_config_of(run))
+            if not self.folder.begun:
+                self.folder.begin(_config_of(run))
             self.folder.append(metrics)
         self.events.call("aezoo_epoch_end", run=run, metrics=metrics)
 

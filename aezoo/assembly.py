@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
 
@@ -86,16 +86,23 @@ def _point_encoder(config: ModelConfig, spec: DataSpec, code_shape: tuple[int, .
     return lambda network: PointEncoder(network, activation)
 
 
-def distributions(config: ModelConfig) -> tuple[str, ...]:
-    """The distributions that the chosen parts come from."""
-    found = set()
+def _chosen(config: ModelConfig) -> Iterator[tuple[str, Any, Choice | tuple[Choice, ...]]]:
+    """Each field of a config that names registered parts: its name, their kind, and the choice or choices."""
     for name, field in type(config).model_fields.items():
         extra = field.json_schema_extra
-        kind: Any = extra.get("kind") if isinstance(extra, dict) else None
+        kind = extra.get("kind") if isinstance(extra, dict) else None
         value = getattr(config, name)
-        for choice in value if isinstance(value, tuple) else (value,):
-            if kind and isinstance(choice, Choice):
-                found.add(registry.parts[kind][choice.name].distribution)
+        if kind and isinstance(value, Choice | tuple):
+            yield name, kind, value
+
+
+def distributions(config: ModelConfig) -> tuple[str, ...]:
+    """The distributions that the chosen parts come from."""
+    found = {
+        registry.parts[kind][choice.name].distribution
+        for _, kind, value in _chosen(config)
+        for choice in (value if isinstance(value, tuple) else (value,))
+    }
     return tuple(sorted(found))
 
 
@@ -106,12 +113,9 @@ def complete(config: C) -> C:
         UnknownNameError, UsageError: a part or an option that does not exist, or is out of range.
     """
     spelled: dict[str, Any] = {}
-    for name, field in type(config).model_fields.items():
-        extra = field.json_schema_extra
-        kind: Any = extra.get("kind") if isinstance(extra, dict) else None
-        value = getattr(config, name)
-        if kind and isinstance(value, Choice):
-            spelled[name] = resolved(kind, value)
-        elif kind and isinstance(value, tuple):
+    for name, kind, value in _chosen(config):
+        if isinstance(value, tuple):
             spelled[name] = tuple(resolved(kind, choice) for choice in value)
+        else:
+            spelled[name] = resolved(kind, value)
     return config.model_copy(update=spelled)

@@ -126,9 +126,9 @@ def test_a_users_own_sigmoid_fires_at_a_rate():
     spec = aezoo.DataSpec(shape=(1, 8, 8), low=0, high=1)
     encoder = torch.nn.Sequential(torch.nn.Flatten(), torch.nn.Linear(64, 2), torch.nn.Sigmoid())
     rate = Weighted("rate", aezoo.registry.regularizers["firing-rate"].resolve()(0.1))
-    aezoo.Autoencoder(
-        PointEncoder(encoder), Decoder(torch.nn.Linear(2, 64), Bernoulli(spec)), spec=spec, regularizers=[rate]
-    )
+    decoder = Decoder(torch.nn.Linear(2, 64), Bernoulli(spec))
+    model = aezoo.Autoencoder(PointEncoder(encoder), decoder, spec=spec, regularizers=[rate])
+    assert model.step(torch.rand(9, 1, 8, 8)).terms["rate"] >= 0
 
 
 def test_values_without_probability_are_refused_where_they_are_scored():

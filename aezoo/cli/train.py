@@ -17,7 +17,6 @@ from aezoo.options import TrainConfig
 
 DEFAULT_MODEL = "contractive"
 # what a config file may hold beside the options of the model and of training
-DATA_OPTIONS = "data options"
 IN_FILE = ("model", "data", "data_dir", "labels", "out")
 
 
@@ -28,12 +27,12 @@ class TrainCommand(click.Command):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Adds the options of the model before the arguments are read."""
-        settings = _read_settings(_peek(args, "--config"))
+        settings, source = _read_settings(_peek(args, "--config"))
         name = _peek(args, "--model") or str(settings.get("model", DEFAULT_MODEL))
         own = [option for option in self.params if not isinstance(option, ConfigOption)]
         theirs = config_options(registry.models[name].config, f"Options of {name}")
         self.params = [*own, *theirs, *config_options(TrainConfig, "Options of training")]
-        extra["obj"] = (name, settings)
+        extra["obj"] = (name, settings, source)
         return super().make_context(info_name, args, parent, **extra)
 
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
@@ -60,7 +59,7 @@ class TrainCommand(click.Command):
 @click.pass_context
 def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: Any) -> None:
     """Train a model, evaluate it, and leave a run folder with checkpoint, figures and pictures."""
-    name, settings = ctx.obj
+    name, settings, source = ctx.obj
     for place in ("model", *IN_FILE):
         if arguments.get(place) == "":
             raise UsageError(f"--{place.replace('_', '-')} is empty: leave it out, or give it a value.")
@@ -69,16 +68,10 @@ def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: An
     options = {**_from_file(settings, flags, name), **given(command, ctx)}
     from aezoo import api
 
-    dataset = _open_data(arguments, settings)
+    dataset = _open_data(arguments, settings, source)
     out = arguments["out"] or settings.get("out") or _free_folder(name, dataset.spec.name)
     try:
-        run = api.train(
-            name,
-            dataset,
-            out=out,
-            overwrite=overwrite,
-            **options,
-        )
+        run = api.train(name, dataset, out=out, overwrite=overwrite, **options)
     except KeyboardInterrupt as stop:
         raise RunInterruptedError(str(stop) or "interrupted.") from None
     for line in run.notes:
@@ -104,13 +97,16 @@ def _peek(args: list[str], flag: str) -> str | None:
     return found
 
 
-def _read_settings(path: str | None) -> dict[str, Any]:
-    """The options that a TOML file holds, or a run's own config.json."""
+def _read_settings(path: str | None) -> tuple[dict[str, Any], dict[str, Any] | None]:
+    """The options that a TOML file holds; or those of a run's own config.json, and what the run was trained on."""
     if path is None:
-        return {}
+        return {}, None
     try:
         text = Path(path).read_text(encoding="utf-8")
-        values = _of_run(json.loads(text)) if path.endswith(".json") else tomllib.loads(text)
+        if path.endswith(".json"):
+            run = json.loads(text)
+            return {"model": str(run["model"]), **run["config"], **run["training"]}, dict(run["data"])
+        values = tomllib.loads(text)
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(
             f"config {path} cannot be read ({error}): give a TOML file, or the config.json of a run."
@@ -118,40 +114,26 @@ def _read_settings(path: str | None) -> dict[str, Any]:
     for key, value in values.items():
         if key in IN_FILE and not isinstance(value, str):
             raise UsageError(f"config {path}: {key!r} must be a text; options stand at the top, not in sections.")
-    return {key.replace("-", "_"): value for key, value in values.items()}
+    return {key.replace("-", "_"): value for key, value in values.items()}, None
 
 
-def _of_run(config: dict[str, Any]) -> dict[str, Any]:
-    """What a run's config.json holds, as the options that repeat the run."""
-    source = dict(config["data"])
-    options = dict(source.get("options") or {})
-    places = {"model": config["model"], "data": source.get("name"), "labels": options.pop("labels", None)}
-    places["labels"] = places["labels"] or source.get("labels")
-    found = {key: value for key, value in places.items() if value is not None}
-    return {**found, DATA_OPTIONS: options, **config["config"], **config["training"]}
-
-
-def _open_data(given: dict[str, Any], settings: dict[str, Any]) -> Any:
+def _open_data(arguments: dict[str, Any], settings: dict[str, Any], source: dict[str, Any] | None) -> Any:
     """The data that the command line names, or else the settings; theirs is left aside where it names other data."""
-    from aezoo.data import open_data
+    from aezoo.data import open_data, reopen
 
-    if given["data"]:
-        settings = {}
-    elif DATA_OPTIONS in settings and "data" not in settings:
-        raise UsageError("that run was trained on data given in Python: name it by --data.")
-    options = dict(settings.get(DATA_OPTIONS) or {})
-    data_dir = given["data_dir"] or settings.get("data_dir")
-    if data_dir:
-        options.pop("folder", None)
-    name = given["data"] or settings.get("data") or "digits"
-    return open_data(name, labels=given["labels"] or settings.get("labels"), data_dir=data_dir, **options)
+    if arguments["data"]:
+        settings, source = {}, None
+    labels, data_dir = (arguments[place] or settings.get(place) for place in ("labels", "data_dir"))
+    if source is not None:
+        return reopen(source, labels=labels, data_dir=data_dir)
+    return open_data(arguments["data"] or settings.get("data") or "digits", labels=labels, data_dir=data_dir)
 
 
 def _from_file(settings: dict[str, Any], flags: dict[str, str], name: str) -> dict[str, Any]:
     """The file's options by field name; raises UnknownNameError for a key that is no option."""
     options = {}
     for key, value in settings.items():
-        if key in (*IN_FILE, DATA_OPTIONS):
+        if key in IN_FILE:
             continue
         if key not in flags and key not in flags.values():
             known = [*IN_FILE, *flags]
@@ -162,8 +144,8 @@ def _from_file(settings: dict[str, Any], flags: dict[str, str], name: str) -> di
     return options
 
 
-def _free_folder(model: str, data: Any) -> Path:
-    base = Path("runs") / f"{model}-{Path(str(data).split(',')[0]).stem}"
+def _free_folder(model: str, data: str) -> Path:
+    base = Path("runs") / f"{model}-{Path(data).stem}"
     folder, count = base, 1
     while folder.exists():
         count += 1

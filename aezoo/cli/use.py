@@ -49,23 +49,15 @@ def _splits(
     run: str, header: Header, data: str | None, data_dir: str | None = None, labels: str | None = None
 ) -> Splits:
     """The splits that the run was trained with, or those of other data."""
-    from aezoo.data import Dataset, open_data
+    from aezoo.data import Dataset, open_data, reopen
     from aezoo.errors import DataError
     from aezoo.training import run_config
 
     training: dict[str, Any] = {}
     if Path(run).is_dir() and data is None:
         config = run_config(run)
-        source, training = config.get("data") or {}, config.get("training") or {}
-        if "name" not in source:
-            raise UsageError(f"{run} was trained on data given in Python: name it by --data.")
-        options = dict(source.get("options") or {})
-        if data_dir is not None:
-            if "folder" not in options:
-                raise UsageError(f"the run's data {source['name']!r} reads no folder: leave --data-dir out.")
-            options["folder"] = data_dir
-        known = options.pop("labels", None) or source.get("labels")
-        dataset = open_data(source["name"], labels=labels or known, **options)
+        training = config.get("training") or {}
+        dataset = reopen(config.get("data") or {}, labels=labels, data_dir=data_dir)
     else:
         if data is None and header.data.name not in registry.datasets:
             raise UsageError(f"{run} says nothing of where its data {header.data.name!r} is: name it by --data.")
@@ -193,31 +185,32 @@ def _apply(
     _report(_write(out, run, name, values), values, as_json)
 
 
-draws_option = click.option("--draws", type=click.IntRange(1), help="Draws of the posterior (default: its mean).")
-out_option = click.option("--out", metavar="FILE", help="A .npy or .csv file. [default: beside the checkpoint]")
+def out_option(default: str) -> Callable[[F], F]:
+    """Where a command writes."""
+    return click.option("--out", metavar="FILE", help=f"A .npy or .csv file. [default: {default}]")
+
+
+def on_rows(default: str) -> Callable[[F], F]:
+    """The argument and options of every command that gives something for each row."""
+
+    def add(command: F) -> F:
+        draws = click.option("--draws", type=click.IntRange(1), help="Draws of the posterior (default: its mean).")
+        for decorate in (as_json, device, seed, draws, out_option(default), data_options("all"), click.argument("run")):
+            command = decorate(command)
+        return command
+
+    return add
 
 
 @click.command()
-@click.argument("run")
-@data_options("all")
-@out_option
-@draws_option
-@seed
-@device
-@as_json
+@on_rows("beside the checkpoint")
 def encode(**arguments: Any) -> None:
     """Write the codes of data."""
     _apply("encode", "codes.npy", **arguments)
 
 
 @click.command()
-@click.argument("run")
-@data_options("all")
-@out_option
-@draws_option
-@seed
-@device
-@as_json
+@on_rows("beside the checkpoint")
 def reconstruct(**arguments: Any) -> None:
     """Write the reconstructions of data, in raw units."""
     _apply("reconstruct", "reconstructions.npy", **arguments)
@@ -227,7 +220,7 @@ def reconstruct(**arguments: Any) -> None:
 @click.argument("run")
 @click.option("-n", "count", type=click.IntRange(1), default=64, show_default=True, help="How many.")
 @click.option("--noise", is_flag=True, help="Draw from the likelihood too, instead of its mean.")
-@out_option
+@out_option("beside the checkpoint")
 @seed
 @device
 @as_json
@@ -239,13 +232,7 @@ def sample(run: str, count: int, noise: bool, out: str | None, seed: int, device
 
 
 @click.command()
-@click.argument("run")
-@data_options("all")
-@click.option("--out", metavar="FILE", help="A .npy or .csv file. [default: standard output, one a line]")
-@draws_option
-@seed
-@device
-@as_json
+@on_rows("standard output, one a line")
 def score(
     run: str,
     split: str,

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aezoo.config import DataSpec
     from aezoo.data.dataset import Dataset, Split, Splits
     from aezoo.data.infer import infer_spec
-    from aezoo.data.open import open_data
+    from aezoo.data.open import open_data, reopen
     from aezoo.data.preprocess import Preprocess, make_preprocess, scaled_spec
 
 _HOMES = {
@@ -25,6 +25,7 @@ _HOMES = {
     "infer_spec": "aezoo.data.infer",
     "make_preprocess": "aezoo.data.preprocess",
     "open_data": "aezoo.data.open",
+    "reopen": "aezoo.data.open",
     "scaled_spec": "aezoo.data.preprocess",
 }
 
@@ -37,6 +38,7 @@ __all__ = [
     "infer_spec",
     "make_preprocess",
     "open_data",
+    "reopen",
     "scaled_spec",
 ]
 

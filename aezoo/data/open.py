@@ -53,6 +53,20 @@ def open_data(
     return _from_name(name, given, data_dir)
 
 
+def reopen(source: dict[str, Any], *, labels: Any = None, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+    """The dataset whose ``source`` was recorded; ``labels`` and ``data_dir`` replace the recorded ones.
+
+    Raises as ``open_data``, and UsageError when the data was given in Python, so that nothing says where it is.
+    """
+    if "name" not in source:
+        raise UsageError("the run was trained on data given in Python: name it by --data.")
+    options = dict(source.get("options") or {})
+    known = options.pop("labels", None) or source.get("labels")
+    if data_dir is not None:
+        options.pop("folder", None)
+    return open_data(source["name"], labels=labels or known, data_dir=data_dir, **options)
+
+
 def _parsed(text: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Name and options of "name,option=value", or of "name=value" for the dataset's first option."""
     try:

@@ -1,8 +1,9 @@
-"""Where training batches come from: a tensor on the device, or a loader over a user's own Dataset."""
+"""Where training batches come from: a tensor on the device, a mapped file, or a loader over a user's own Dataset."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator
 from typing import Protocol
 
 import torch
@@ -53,8 +54,8 @@ class Resident:
             yield self.rows.index_select(0, index.to(self.rows.device))
 
 
-class Loaded:
-    """A user's own torch Dataset, read through torch's loader, so that its random transforms stay random."""
+class _Read(ABC):
+    """Rows that are read, and preprocessed, when their batch is due."""
 
     def __init__(self, split: Split, model: Autoencoder) -> None:
         self.split = split
@@ -63,33 +64,31 @@ class Loaded:
     def __len__(self) -> int:
         return len(self.split)
 
-    def epoch(self, batch_size: int, order: torch.Generator | None = None) -> Iterator[Tensor]:  # noqa: D102
-        for rows in self.split.batches(batch_size) if order is None else self._loader(batch_size, order):
-            yield self.model.prepare(rows)
+    def epoch(self, batch_size: int, order: torch.Generator | None = None) -> Iterator[Tensor]:
+        in_order = self.split.batches(batch_size)
+        read = in_order if order is None else self._batches(shuffled(len(self), batch_size, order))
+        yield from map(self.model.prepare, read)
 
-    def _loader(self, batch_size: int, order: torch.Generator) -> DataLoader[Tensor]:
-        batches = [index.tolist() for index in shuffled(len(self), batch_size, order)]
+    @abstractmethod
+    def _batches(self, positions: list[Tensor]) -> Iterable[Tensor]:
+        """Raw batches of the rows at ``positions``."""
+
+
+class Loaded(_Read):
+    """A user's own torch Dataset, read through torch's loader, so that its random transforms stay random."""
+
+    def _batches(self, positions: list[Tensor]) -> DataLoader[Tensor]:
+        batches = [index.tolist() for index in positions]
         # a generator of its own, since a loader draws a seed from the global one even when it needs none
         return DataLoader(self.split.subset(), batch_sampler=batches, generator=torch.Generator())
 
 
-class Mapped:
-    """Rows of a file mapped into memory, too many to hold as floats; a batch is read when it is needed."""
+class Mapped(_Read):
+    """Rows of a file mapped into memory, too many to hold as floats."""
 
-    def __init__(self, split: Split, model: Autoencoder) -> None:
-        self.split = split
-        self.model = model
-
-    def __len__(self) -> int:
-        return len(self.split)
-
-    def epoch(self, batch_size: int, order: torch.Generator | None = None) -> Iterator[Tensor]:  # noqa: D102
-        if order is None:
-            yield from map(self.model.prepare, self.split.batches(batch_size))
-            return
-        for index in shuffled(len(self), batch_size, order):
-            # in the file's order, which disks and page caches like; the rows of a batch are summed over anyway
-            yield self.model.prepare(self.split.take(index.sort().values))
+    def _batches(self, positions: list[Tensor]) -> Iterator[Tensor]:
+        # in the file's order, which disks and page caches like; the rows of a batch are summed over anyway
+        return (self.split.take(index.sort().values) for index in positions)
 
 
 # beyond this, a mapped file is read batch by batch instead of being held

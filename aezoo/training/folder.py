@@ -29,7 +29,7 @@ class RunFolder:
     def __init__(self, path: str | Path, overwrite: bool = False) -> None:
         self.path = Path(path)
         self.overwrite = overwrite
-        self._begun = False
+        self.begun = False
         self._refuse_full()
 
     def _refuse_full(self) -> None:
@@ -71,17 +71,15 @@ class RunFolder:
 
     def begin(self, config: dict[str, Any]) -> None:
         """Writes the config and clears away what is left of an older run; called once the first checkpoint is there."""
-        if self._begun:
-            return
         for old in (METRICS_FILE, RESULTS_FILE, *(path.name for path in self.path.glob("*.png"))):
             (self.path / old).unlink(missing_ok=True)
         write_text(self.path / CONFIG_FILE, json.dumps(config, indent=1) + "\n")
-        self._begun = True
+        self.begun = True
 
     @property
     def state(self) -> str:
         """What the folder holds when a run is broken off, for a message."""
-        if self._begun:
+        if self.begun:
             return f"{self.path} holds the checkpoint of the last whole epoch"
         if (self.path / CONFIG_FILE).exists():
             return f"no epoch was done, and the older run in {self.path} is as it was"
