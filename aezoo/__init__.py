@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from aezoo._lazy import exporter
 
 if TYPE_CHECKING:
-    from aezoo import data, errors, evaluation, parts, plots, registry, training
-    from aezoo.api import Run, load, train
+    from aezoo import data, errors, evaluation, inspection, parts, plots, registry, training
+    from aezoo.api import Run, inspect, load, train
     from aezoo.assembly import assemble
     from aezoo.autoencoder import Autoencoder
     from aezoo.config import Choice, Config, DataSpec, Sizes
@@ -21,13 +21,13 @@ if TYPE_CHECKING:
     from aezoo.errors import ZooError
     from aezoo.evaluation import evaluate
     from aezoo.options import ModelConfig, PointConfig, TrainConfig, WeightedChoice
-    from aezoo.registry import DatasetEntry, Model, Part, hookimpl
+    from aezoo.registry import DatasetEntry, Inspection, Model, Part, hookimpl
     from aezoo.schedules import Weight
     from aezoo.training import Trainer
 
 __version__ = "0.1.0"
 
-_MODULES = ("data", "errors", "evaluation", "parts", "plots", "registry", "training")
+_MODULES = ("data", "errors", "evaluation", "inspection", "parts", "plots", "registry", "training")
 _NAMES = {
     "Autoencoder": "aezoo.autoencoder",
     "Choice": "aezoo.config",
@@ -35,6 +35,7 @@ _NAMES = {
     "DataSpec": "aezoo.config",
     "Dataset": "aezoo.data",
     "DatasetEntry": "aezoo.registry",
+    "Inspection": "aezoo.registry",
     "Model": "aezoo.registry",
     "ModelConfig": "aezoo.options",
     "Part": "aezoo.registry",
@@ -49,6 +50,7 @@ _NAMES = {
     "assemble": "aezoo.assembly",
     "evaluate": "aezoo.evaluation",
     "hookimpl": "aezoo.registry",
+    "inspect": "aezoo.api",
     "load": "aezoo.api",
     "train": "aezoo.api",
 }
@@ -70,6 +72,7 @@ __all__ = [
     "DataSpec",
     "Dataset",
     "DatasetEntry",
+    "Inspection",
     "Model",
     "ModelConfig",
     "Part",
@@ -87,6 +90,8 @@ __all__ = [
     "evaluate",
     "evaluation",
     "hookimpl",
+    "inspect",
+    "inspection",
     "load",
     "parts",
     "plots",

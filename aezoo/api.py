@@ -1,4 +1,4 @@
-"""What a user calls from Python: ``train`` and ``load``."""
+"""What a user calls from Python: ``train``, ``load`` and ``inspect``."""
 
 from __future__ import annotations
 
@@ -24,8 +24,10 @@ from aezoo.errors import (
     near_misses,
 )
 from aezoo.evaluation import evaluate
+from aezoo.inspection import Finding, Subject, look
 from aezoo.options import ModelConfig, TrainConfig
 from aezoo.plots import draw_run
+from aezoo.reopening import open_run, rows_of, splits_of
 from aezoo.streams import random_stream
 from aezoo.training import (
     MODEL_FILE,
@@ -141,6 +143,42 @@ def load(path: str | Path, *, into: Autoencoder | None = None, device: str = "cp
     return load_model(path, device, into)[0]
 
 
+def inspect(
+    run: Run | str | Path,
+    name: str,
+    *,
+    data: Any = None,
+    data_dir: str | Path | None = None,
+    labels: Any = None,
+    split: str = "test",
+    seed: int = 0,
+    device: str = "auto",
+    **options: Any,
+) -> Finding:
+    """Looks at a trained model in one of the registered ways, as ``aezoo inspect`` does; writes nothing.
+
+    Args:
+        run: what ``train`` returned, a run's folder, or a .safetensors file.
+        name: of the inspection (``aezoo.registry.inspections`` lists them).
+        data, data_dir, labels: other data than the run was trained on, as for ``train``.
+        split: ``"train"``, ``"validation"``, ``"test"`` or ``"all"``.
+        seed: of every draw.
+        device: where to, for a run that is loaded.
+        **options: of the inspection.
+
+    Raises:
+        UsageError, DataError, CheckpointError: something unknown, out of range, missing, or that does not fit.
+        CapabilityError: the model's parts cannot give what is asked.
+    """
+    if isinstance(run, Run):
+        model = run.model
+        splits = run.splits if data is None else open_data(data, labels=labels, data_dir=data_dir).split()
+    else:
+        model, header = open_run(run, device)
+        splits = splits_of(run, header, data, data_dir=data_dir, labels=labels)
+    return look(Subject(model, splits, rows_of(splits, split), seed), name, **options)
+
+
 class _Recorder:
     """Writes down what happens while a run trains."""
 
@@ -253,4 +291,4 @@ def _versions(distribution: str) -> dict[str, str]:
     return found
 
 
-__all__ = ["Run", "load", "train"]
+__all__ = ["Run", "inspect", "load", "train"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from typing import Any, TypeVar
@@ -14,7 +15,7 @@ from aezoo.config import Choice, DataSpec
 from aezoo.data import make_preprocess, scaled_spec
 from aezoo.errors import CompositionError
 from aezoo.options import ModelConfig, PointConfig
-from aezoo.parts import Decoder, Encoder, PointEncoder, Prior, Weighted, build_part, resolved
+from aezoo.parts import Decoder, Encoder, Gradient, PointEncoder, Prior, Weighted, build_part, resolved
 
 C = TypeVar("C", bound=ModelConfig)
 
@@ -28,6 +29,8 @@ def assemble(
     prior: Prior | Choice | None = None,
     draws: int = 1,
     bound: Bound = "mean",
+    gradient: Gradient = "reparameterised",
+    code_shape: tuple[int, ...] | None = None,
 ) -> Autoencoder:
     """Builds an autoencoder from a config's shared options and a model's own parts.
 
@@ -40,12 +43,14 @@ def assemble(
         prior: p(z), as a part or by name.
         draws: K.
         bound: ``"mean"`` or ``"importance"``.
+        gradient: ``"reparameterised"`` or ``"score-function"``.
+        code_shape: of one code *Z; None is ``(latent_dim,)``.
 
     Raises:
         UnknownNameError, UsageError, CompositionError: a part is unknown, misconfigured, or does not fit.
     """
     seen = scaled_spec(config.preprocess, spec)
-    code_shape = (config.latent_dim,)
+    code_shape = code_shape or (config.latent_dim,)
     likelihood = build_part("likelihood", config.likelihood, spec=seen)
     encoder = encoder or _point_encoder(config, seen, code_shape)
     default = type(config).model_fields["activation"].default
@@ -58,7 +63,7 @@ def assemble(
         config.network,
         spec=seen,
         code_shape=code_shape,
-        code_outputs=config.latent_dim * getattr(encoder, "outputs_per_code", 1),
+        code_outputs=math.prod(code_shape) * getattr(encoder, "outputs_per_code", 1),
         data_outputs=likelihood.outputs,
         hidden=config.hidden,
         activation=partial(build_part, "activation", config.activation, spec=seen),
@@ -77,6 +82,7 @@ def assemble(
         preprocess=make_preprocess(config.preprocess, spec, clip=likelihood.unit_interval),
         draws=draws,
         bound=bound,
+        gradient=gradient,
     )
 
 

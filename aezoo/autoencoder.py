@@ -27,14 +27,19 @@ from aezoo.parts import (
     Corruption,
     Decoder,
     Encoder,
+    Gradient,
     Posterior,
     Prior,
     Regularizer,
     Reset,
     Scaling,
     Weighted,
+    check_gradient,
+    depends_on,
     divergence,
+    draw,
     has_density,
+    score_function,
 )
 from aezoo.rows import as_rows, as_tensor, check_finite
 from aezoo.schedules import Cyclical, Linear, weight_at
@@ -98,6 +103,8 @@ class Autoencoder(nn.Module):
         preprocess: scales raw data (``aezoo.data.Preprocess``); None takes data as it is.
         draws: K, draws of the posterior per example in training.
         bound: ``"mean"`` over draws, or ``"importance"``-weighted (Burda et al. 2016, arXiv:1509.00519).
+        gradient: of the encoder: ``"reparameterised"``, through the draws, or by the ``"score-function"``, for
+            posteriors whose draws carry none (``aezoo.parts.score_function``).
 
     Raises:
         CompositionError: the parts do not fit together.
@@ -115,6 +122,7 @@ class Autoencoder(nn.Module):
         preprocess: Scaling | None = None,
         draws: int = 1,
         bound: Bound = "mean",
+        gradient: Gradient = "reparameterised",
     ) -> None:
         super().__init__()
         self.spec = spec
@@ -125,6 +133,7 @@ class Autoencoder(nn.Module):
         self.preprocess = preprocess
         self.draws = draws
         self.bound = bound
+        self.gradient = gradient
         self.regularizers = nn.ModuleDict()
         self.weights: dict[str, float | Linear | Cyclical] = {}
         self._asking: dict[str, Asking] = {}
@@ -132,7 +141,7 @@ class Autoencoder(nn.Module):
         self._opponents: dict[str, Asking] = {}
         for weighted in regularizers:
             self._add(weighted)
-        self._stochastic = False
+        self._stochastic = self._discrete = False
         self._check()
 
     def _add(self, weighted: Weighted) -> None:
@@ -189,12 +198,17 @@ class Autoencoder(nn.Module):
             terms[name] = penalty.mean()
             error = error + weight_at(self.weights[name], step) * penalty
         loss = error.mean() if self.bound == "mean" else -_log_mean_exp(-error).mean()
+        if self.gradient == "score-function":
+            loss = loss + score_function(error, values["q"], values["z"])
         return Step(loss, terms, values)
 
     def _values(self, x: Tensor) -> Values:
         x_in = self.corruption(x) if self.training and self.corruption is not None else x
         q = self.encoder(x_in)
-        z = q.rsample((self.draws,))
+        z = draw(q, self.draws)
+        if self.gradient == "score-function":
+            # a leaf, so that a penalty shows whether it depends on the draws
+            z = z.detach().requires_grad_()
         return Values(self, {"x": x, "x_in": x_in, "q": q, "z": z, "px": self.decoder(z)})
 
     def measure(self, batches: Iterable[Tensor], seed: int = 0) -> dict[str, float]:
@@ -256,13 +270,14 @@ class Autoencoder(nn.Module):
                     f"{type(self.encoder).__name__} returned {type(q).__name__}, which is no posterior: it needs mean "
                     "and rsample (wrap a plain network in PointEncoder)."
                 )
-            self._stochastic = has_density(q)
+            self._stochastic, self._discrete = has_density(q), hasattr(q, "index")
+            check_gradient(self.gradient, self.bound, q)
             values = self._values(x)
             for name, asking in self._asking.items():
-                self._check_penalty(name, asking(values), rows)
+                self._check_penalty(name, asking(values), rows, values["z"])
             self.step(x)
 
-    def _check_penalty(self, name: str, penalty: Any, rows: int) -> None:
+    def _check_penalty(self, name: str, penalty: Any, rows: int, z: Tensor) -> None:
         real = isinstance(penalty, Tensor) and penalty.is_floating_point()
         shape = tuple(penalty.shape) if real else f"{getattr(penalty, 'dtype', type(penalty).__name__)}"
         if shape not in ((self.draws, rows), (rows,), ()):
@@ -275,6 +290,11 @@ class Autoencoder(nn.Module):
                 f"the importance-weighted bound weighs each draw, and regularizer {name!r} has no draw axis: use "
                 "estimator=sampled for a KL, leave it out, or use a model with the mean over draws (vae)."
             )
+        if self.gradient == "score-function" and shape != (self.draws, rows) and depends_on(penalty, z):
+            raise CompositionError(
+                f"the score-function gradient needs an error for each draw, and regularizer {name!r} makes one of many "
+                "draws: leave it out, or use gradient=reparameterised."
+            )
 
     # ------------------------------------------------------------------ what a user calls, on raw data
 
@@ -282,12 +302,15 @@ class Autoencoder(nn.Module):
     def capabilities(self) -> tuple[str, ...]:
         """What the model can do, derived from its parts.
 
-        ``stochastic`` (its codes have a density), ``samples`` (it has a prior), ``bound`` (on the log-likelihood),
-        ``density`` or ``mass`` (that bound is on a density or on probabilities), ``score-function`` (denoising).
+        ``stochastic`` (its codes have a density), ``discrete`` (they come from a codebook), ``samples`` (it has a
+        prior), ``bound`` (on the log-likelihood), ``density`` or ``mass`` (that bound is on a density or on
+        probabilities), ``score-function`` (denoising).
         """
         found = []
         if self._stochastic:
             found.append("stochastic")
+        if self._discrete:
+            found.append("discrete")
         if self.prior is not None:
             found.append("samples")
         if self._stochastic and self.prior is not None:
@@ -313,7 +336,7 @@ class Autoencoder(nn.Module):
         """
         if draws is None:
             return self._rowwise(x, self.code, batch_size)
-        return self._rowwise(x, lambda u: self.encoder(u).rsample((draws,)), batch_size, draws, seed, axis=1)
+        return self._rowwise(x, lambda u: draw(self.encoder(u), draws), batch_size, draws, seed, axis=1)
 
     def reconstruct(self, x: Rows, *, draws: int | None = None, seed: int = 0, batch_size: int | None = None) -> Any:
         """Reconstructions of raw data, in raw units: the likelihood's mean at the posterior's mean, or at each draw.
@@ -323,7 +346,7 @@ class Autoencoder(nn.Module):
 
         def mean(u: Tensor) -> Tensor:
             q = self.encoder(u)
-            z = q.mean[None] if draws is None else q.rsample((draws,))
+            z = q.mean[None] if draws is None else draw(q, draws)
             reconstruction = self._raw(self.decoder(z).mean)
             return reconstruction[0] if draws is None else reconstruction
 
@@ -339,7 +362,7 @@ class Autoencoder(nn.Module):
 
         def negative_bound(u: Tensor) -> Tensor:
             q = self.encoder(u)
-            z = q.mean[None] if draws is None else q.rsample((draws,))
+            z = q.mean[None] if draws is None else draw(q, draws)
             error: Tensor = -self.decoder(z).log_prob(u)
             if self._stochastic and self.prior is not None:
                 estimator = "at-mean" if draws is None else "auto"
@@ -362,7 +385,7 @@ class Autoencoder(nn.Module):
             q, p = self.encoder(u), self.prior_distribution()
             total = u.new_full((len(u),), -math.inf)
             for at_once in _chunks(draws, max(1, self.rows_a_pass() // len(u))):
-                z = q.rsample((at_once,))
+                z = draw(q, at_once)
                 weight = self.decoder(z).log_prob(u) + p.log_prob(z) - q.log_prob(z)
                 total = torch.logaddexp(total, weight.logsumexp(0))
             return total - math.log(draws)

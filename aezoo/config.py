@@ -95,18 +95,21 @@ def listed(value: Any) -> Any:
     return value if isinstance(value, tuple) else (value,)
 
 
-def _sizes(value: Any) -> Any:
-    """``"512,256"`` as well as ``(512, 256)``; an empty text is no hidden layer."""
+def _numbers(value: Any) -> Any:
+    """``"512,256"`` as well as ``(512, 256)``; an empty text is none."""
     if isinstance(value, str):
         try:
             return tuple(int(part) for part in value.split(",")) if value.strip() else ()
         except ValueError:
-            raise ValueError("sizes are whole numbers separated by commas, such as 512,256") from None
+            raise ValueError("these are whole numbers separated by commas, such as 512,256") from None
     return listed(value)
 
 
-Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], BeforeValidator(_sizes)]
+Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], BeforeValidator(_numbers)]
 """Layer sizes: a tuple or list of positive integers, or text such as ``"512,256"``."""
+
+Numbers = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_numbers)]
+"""Numbers of rows, units or dimensions, counted from 0: a tuple or list, or text such as ``"0,5,7"``."""
 
 
 class Choice(Config):

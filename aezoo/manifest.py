@@ -1,5 +1,5 @@
-"""What the core itself registers, by the same entry points as any plugin: networks, activations, likelihoods, priors
-and datasets. Families bring the rest.
+"""What the core itself registers, by the same entry points as any plugin: networks, activations, likelihoods, priors,
+datasets and inspections. Families bring the rest.
 """
 
 from __future__ import annotations
@@ -11,7 +11,17 @@ from pydantic import Field
 
 from aezoo.config import Config
 from aezoo.data import options as data
+from aezoo.inspection.entries import aezoo_inspections
 from aezoo.registry import DatasetEntry, Part, hookimpl
+
+__all__ = [
+    "aezoo_activations",
+    "aezoo_datasets",
+    "aezoo_inspections",
+    "aezoo_likelihoods",
+    "aezoo_networks",
+    "aezoo_priors",
+]
 
 
 class NoOptions(Config):
@@ -43,10 +53,15 @@ class ConvOptions(Config):
 class ScaleOptions(Config):
     """Options of the likelihoods with a scale."""
 
-    scale: Literal["unit", "shared", "per-dimension", "per-example"] = Field(
-        "unit", description="1, one learned, one learned for each value, or one for each datum, given by its code"
+    scale: Literal["unit", "shared", "per-dimension", "per-example", "optimal"] = Field(
+        "unit",
+        description="1, one learned, one learned for each value, one for each datum given by its code, or one that is "
+        "optimal for each batch",
     )
-    min_log_scale: float = Field(-6.0, ge=-20, le=0, description="soft lower bound of a learned log-scale")
+    min_log_scale: float = Field(-6.0, ge=-20, le=0, description="lower bound of the log-scale")
+    mean: Literal["linear", "sigmoid"] = Field(
+        "linear", description="the network's output, or its sigmoid, for data in [0, 1]"
+    )
 
 
 class LaplacePriorOptions(Config):
@@ -168,6 +183,12 @@ def aezoo_datasets() -> Iterator[DatasetEntry]:
         data.SwissRollOptions,
         summary="Synthetic: a rolled-up plane in three dimensions.",
         references=("Tenenbaum et al. 2000, A global geometric framework for nonlinear dimensionality reduction",),
+    )
+    yield DatasetEntry(
+        "moons",
+        builtin + "moons",
+        data.MoonsOptions,
+        summary="Synthetic: two interlocked half circles in the plane.",
     )
     yield DatasetEntry(
         "sparse-dictionary",

@@ -112,3 +112,6 @@ class TrainConfig(Config):
 
 PLACES = ("model", "data", "data_dir", "labels", "out", "overwrite", "config", "json", "trackers", "progress", "help")
 """Names that a command or ``aezoo.train`` takes for itself, so that no model can have an option of that name."""
+
+INSPECT_PLACES = ("run", "all", "data", "data_dir", "labels", "split", "out", "seed", "device", "json", "help", "name")
+"""Names that ``aezoo inspect`` takes for itself, so that no inspection, and no option of one, can have them."""

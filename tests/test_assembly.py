@@ -156,7 +156,7 @@ def test_options_that_do_not_fit_are_refused_when_the_model_is_built(options, sp
     [
         ({"latent_dim": 0}, "model: latent_dim: .*greater than or equal to 1"),
         ({"latent_dim": "3"}, "latent_dim: .*valid integer"),
-        ({"hidden": "9,x"}, "sizes are whole numbers separated by commas"),
+        ({"hidden": "9,x"}, "these are whole numbers separated by commas"),
         ({"hidden": (0,)}, "hidden.*greater than or equal to 1"),
         ({"latentdim": 3}, "model has no option 'latentdim'; did you mean 'latent_dim'"),
         ({"preprocess": "zscore"}, "preprocess: .*'standardize'"),

@@ -63,7 +63,7 @@ def test_every_command_of_the_readme_is_one():
 def test_the_table_of_figures_is_what_a_run_reports():
     keys = set(re.findall(r"`([a-z0-9_]+)`", README[README.index("| key |") : README.index("Without `--draws`")]))
     found = set()
-    for name in ("vae", "contractive"):
+    for name in ("vae", "contractive", "vq-vae"):
         found |= set(aezoo.train(name, "digits", epochs=1, hidden=[4], latent_dim=2).results)
     penalties = {key for key in found if key.startswith("penalty_")}
     assert found - penalties - {"examples"} == keys

@@ -6,7 +6,7 @@ import click
 
 import aezoo
 from aezoo import registry
-from aezoo.cli import find, train, use
+from aezoo.cli import find, inspect, train, use
 from aezoo.errors import near_misses
 
 
@@ -51,6 +51,7 @@ def app() -> None:
 for command in (
     train.train,
     use.evaluate,
+    inspect.inspect,
     use.encode,
     use.reconstruct,
     use.sample,

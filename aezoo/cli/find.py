@@ -81,7 +81,7 @@ _SHOWN = ("kind", "family", "references", "capabilities", "plugin", "distributio
 
 
 def _lookups() -> list[registry.Lookup[Any]]:
-    return [registry.models, registry.datasets, *registry.parts.values()]
+    return [registry.models, registry.datasets, *registry.parts.values(), registry.inspections]
 
 
 def _full(entry: Entry) -> dict[str, Any]:
@@ -156,7 +156,9 @@ def registry_(action: str | None, measure: bool) -> None:
     texts = {path: registry.render(catalogue)}
     readme = registry.readme(path)
     if readme is not None:
-        texts[readme] = registry.fill(readme.read_text(encoding="utf-8"), catalogue)
+        texts[readme] = registry.fill(
+            readme.read_text(encoding="utf-8"), catalogue, registry.written_cards(readme.parent)
+        )
     for file, text in texts.items():
         if action == "check":
             if not file.exists() or file.read_text(encoding="utf-8") != text:

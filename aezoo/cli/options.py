@@ -40,6 +40,21 @@ class ConfigOption(click.Option):
         return read_value(value)
 
 
+class Sectioned(click.Command):
+    """A command whose help has one section for each owner of options."""
+
+    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Each option under its ``section``, those without one first."""
+        sections: dict[str, list[tuple[str, str]]] = {}
+        for parameter in self.get_params(ctx):
+            record = parameter.get_help_record(ctx)
+            if record is not None:
+                sections.setdefault(getattr(parameter, "section", "What and where"), []).append(record)
+        for title, records in sections.items():
+            with formatter.section(title):
+                formatter.write_dl(records)
+
+
 def config_options(config: type[Config], section: str) -> list[ConfigOption]:
     """One option for each field of ``config``."""
     return [ConfigOption(name, field, section) for name, field in config.model_fields.items()]
@@ -82,7 +97,7 @@ def _metavar(annotation: Any, field: FieldInfo) -> str:
     if get_origin(annotation) is Literal:
         return "|".join(map(str, get_args(annotation)))
     if get_origin(annotation) is tuple:
-        return "SIZES"
+        return "NUMBERS"
     if annotation in (int, float):
         return "INTEGER" if annotation is int else "NUMBER"
     return "TEXT" if annotation is str else "NUMBER" if _is_number(annotation) else "VALUE"
@@ -98,7 +113,7 @@ def _help(field: FieldInfo) -> str:
     notes = []
     default = field.default
     if not field.is_required() and default is not None and default != ():
-        notes.append(f"default: {_shown(default)}")
+        notes.append(f"default: {shown(default)}")
     bounds = [_bound(rule) for rule in field.metadata]
     notes += [" and ".join(bound for bound in bounds if bound)] if any(bounds) else []
     kind = _extra(field).get("kind")
@@ -115,7 +130,8 @@ def _bound(rule: Any) -> str:
     return ""
 
 
-def _shown(value: Any) -> str:
+def shown(value: Any) -> str:
+    """A default as a user would write it."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return f"{value:g}" if isinstance(value, float) else str(value)

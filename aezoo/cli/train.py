@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 from aezoo import registry
-from aezoo.cli.options import ConfigOption, config_options, given
+from aezoo.cli.options import ConfigOption, Sectioned, config_options, given
 from aezoo.cli.output import as_json, figure, note, print_json, print_table
 from aezoo.errors import RunInterruptedError, UnknownNameError, UsageError, near_misses
 from aezoo.options import TrainConfig
@@ -20,7 +20,7 @@ DEFAULT_MODEL = "contractive"
 IN_FILE = ("model", "data", "data_dir", "labels", "out")
 
 
-class TrainCommand(click.Command):
+class TrainCommand(Sectioned):
     """A command whose options depend on the model that its arguments, or its config file, name."""
 
     def make_context(
@@ -34,17 +34,6 @@ class TrainCommand(click.Command):
         self.params = [*own, *theirs, *config_options(TrainConfig, "Options of training")]
         extra["obj"] = (name, settings, source)
         return super().make_context(info_name, args, parent, **extra)
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """One section for each owner of options."""
-        sections: dict[str, list[tuple[str, str]]] = {}
-        for parameter in self.get_params(ctx):
-            record = parameter.get_help_record(ctx)
-            if record is not None:
-                sections.setdefault(getattr(parameter, "section", "What and where"), []).append(record)
-        for title, records in sections.items():
-            with formatter.section(title):
-                formatter.write_dl(records)
 
 
 @click.command(cls=TrainCommand)

@@ -8,13 +8,11 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from aezoo import registry
 from aezoo.cli.output import as_json, figure, print_json, print_table
 from aezoo.errors import UsageError
 
 if TYPE_CHECKING:
-    from aezoo.data import Split, Splits
-    from aezoo.training import Header
+    from aezoo.data import Split
 
 F = TypeVar("F", bound=Callable[..., Any])
 SPLITS = ("train", "validation", "test", "all")
@@ -37,48 +35,6 @@ def data_options(split: str) -> Callable[[F], F]:
         return command
 
     return add
-
-
-def _open(run: str, device: str) -> tuple[Any, Header]:
-    from aezoo.training import load_model, pick_device
-
-    return load_model(run, pick_device(device))
-
-
-def _splits(
-    run: str, header: Header, data: str | None, data_dir: str | None = None, labels: str | None = None
-) -> Splits:
-    """The splits that the run was trained with, or those of other data."""
-    from aezoo.data import Dataset, open_data, reopen
-    from aezoo.errors import DataError
-    from aezoo.training import run_config
-
-    training: dict[str, Any] = {}
-    if Path(run).is_dir() and data is None:
-        config = run_config(run)
-        training = config.get("training") or {}
-        dataset = reopen(config.get("data") or {}, labels=labels, data_dir=data_dir)
-    else:
-        if data is None and header.data.name not in registry.datasets:
-            raise UsageError(f"{run} says nothing of where its data {header.data.name!r} is: name it by --data.")
-        dataset = open_data(data or header.data.name, data_dir=data_dir, labels=labels)
-    if dataset.spec.shape == (header.data.size,):
-        # rows laid out flat, which the model takes as they are, are shaped for what looks at them as images
-        spec = dataset.spec.model_copy(update={"shape": header.data.shape})
-        dataset = Dataset(dataset.x, dataset.labels, spec=spec, test=dataset.test)
-    if dataset.spec.shape != header.data.shape:
-        raise DataError(
-            f"the model was built for data of shape {header.data.shape}, and {dataset.spec.name} is of shape "
-            f"{dataset.spec.shape}."
-        )
-    return dataset.split(training.get("validation"), training.get("seed", 0))
-
-
-def _rows(splits: Splits, which: str) -> Split:
-    split: Split = splits.test.dataset.all() if which == "all" else getattr(splits, which)
-    if not len(split):
-        raise UsageError(f"the {which} split has no rows: choose another --split.")
-    return split
 
 
 def _each(function: Callable[..., Any], split: Split, what: str, draws: int | None, seed: int) -> Any:
@@ -150,9 +106,10 @@ def evaluate(
 ) -> None:
     """Measure a trained model on its test split."""
     from aezoo.evaluation import evaluate as measure
+    from aezoo.reopening import open_run, splits_of
 
-    model, header = _open(run, device)
-    splits = _splits(run, header, data, data_dir, labels)
+    model, header = open_run(run, device)
+    splits = splits_of(run, header, data, data_dir=data_dir, labels=labels)
     measured = "test" if split == "all" else split
     if split == "all":
         splits = splits._replace(test=splits.test.dataset.all())
@@ -179,8 +136,10 @@ def _apply(
 ) -> None:
     if draws is not None and out is not None and out.endswith(".csv"):
         raise UsageError("draws have an axis more than a table: write them to a .npy file.")
-    model, header = _open(run, device)
-    rows = _rows(_splits(run, header, data, data_dir), split)
+    from aezoo.reopening import open_run, rows_of, splits_of
+
+    model, header = open_run(run, device)
+    rows = rows_of(splits_of(run, header, data, data_dir=data_dir), split)
     values = _each(getattr(model, method), rows, method, draws, seed)
     _report(_write(out, run, name, values), values, as_json)
 
@@ -226,7 +185,9 @@ def reconstruct(**arguments: Any) -> None:
 @as_json
 def sample(run: str, count: int, noise: bool, out: str | None, seed: int, device: str, as_json: bool) -> None:
     """Write data drawn from a model that has a prior, in raw units."""
-    model, _ = _open(run, device)
+    from aezoo.reopening import open_run
+
+    model, _ = open_run(run, device)
     values = model.sample(count, seed=seed, noise=noise).numpy()
     _report(_write(out, run, "samples.npy", values), values, as_json)
 
@@ -248,8 +209,10 @@ def score(
 
     With --draws it is the negative log-likelihood bound.
     """
-    model, header = _open(run, device)
-    rows = _rows(_splits(run, header, data, data_dir), split)
+    from aezoo.reopening import open_run, rows_of, splits_of
+
+    model, header = open_run(run, device)
+    rows = rows_of(splits_of(run, header, data, data_dir=data_dir), split)
     values = _each(model.score, rows, "score", draws, seed)
     if out:
         _report(_write(out, run, "", values), values, as_json)

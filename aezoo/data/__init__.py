@@ -11,6 +11,7 @@ from aezoo._lazy import exporter
 
 if TYPE_CHECKING:
     from aezoo.config import DataSpec
+    from aezoo.data.binarize import binarized
     from aezoo.data.dataset import Dataset, Split, Splits
     from aezoo.data.infer import infer_spec
     from aezoo.data.open import open_data, reopen
@@ -22,6 +23,7 @@ _HOMES = {
     "Preprocess": "aezoo.data.preprocess",
     "Split": "aezoo.data.dataset",
     "Splits": "aezoo.data.dataset",
+    "binarized": "aezoo.data.binarize",
     "infer_spec": "aezoo.data.infer",
     "make_preprocess": "aezoo.data.preprocess",
     "open_data": "aezoo.data.open",
@@ -35,6 +37,7 @@ __all__ = [
     "Preprocess",
     "Split",
     "Splits",
+    "binarized",
     "infer_spec",
     "make_preprocess",
     "open_data",

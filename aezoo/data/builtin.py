@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from aezoo.config import DataSpec
+from aezoo.data.binarize import Binarize, binarized
 from aezoo.data.dataset import Dataset
 from aezoo.data.files import NDArray, read_idx
 from aezoo.data.infer import from_arrays
@@ -25,9 +26,10 @@ def digits() -> Dataset:
     return Dataset(images.astype(np.uint8), labels, spec=spec)
 
 
-def mnist(folder: str | Path = "data/mnist") -> Dataset:
+def mnist(folder: str | Path = "data/mnist", binarize: Binarize = "none") -> Dataset:
     """70,000 handwritten digits of 28 x 28 bytes from the four original IDX files, with their own test split.
 
+    ``binarize`` makes zeros and ones of them, see ``binarized``.
     Raises DataError when a file is missing or broken.
     """
     files = [_find(Path(folder), split, kind) for split in ("train", "t10k") for kind in ("images-idx3", "labels-idx1")]
@@ -38,19 +40,20 @@ def mnist(folder: str | Path = "data/mnist") -> Dataset:
         )
     train, train_labels, test, test_labels = (read_idx(path) for path in files if path is not None)
     spec = DataSpec(name="mnist", shape=(1, 28, 28), low=0.0, high=255.0, levels=256, classes=10, scaling="scale")
-    return Dataset(
+    grey = Dataset(
         _joined(train, test),
         _joined(train_labels, test_labels),
         spec=spec,
         test=np.arange(len(train), len(train) + len(test)),
     )
+    return binarized(grey, binarize)
 
 
-def idx_folder(folder: str | Path) -> Dataset:
+def idx_folder(folder: str | Path, binarize: Binarize = "none") -> Dataset:
     """Any folder of IDX files named as MNIST's: train images, and t10k images and labels where there are some.
 
-    Without t10k images a fifth of the training images is the test split. Raises DataError when the training images
-    are missing, or a file is broken.
+    Without t10k images a fifth of the training images is the test split. ``binarize`` as for ``mnist``.
+    Raises DataError when the training images are missing, or a file is broken.
     """
     path = Path(folder)
     images, labels = _find(path, "train", "images-idx3"), _find(path, "train", "labels-idx1")
@@ -63,7 +66,7 @@ def idx_folder(folder: str | Path) -> Dataset:
         test = np.arange(len(x), len(x) + len(own))
         x = _joined(x, own)
         y = None if y is None or test_labels is None else _joined(y, read_idx(test_labels))
-    return from_arrays(x, y, path.resolve().name, test)
+    return binarized(from_arrays(x, y, path.resolve().name, test), binarize)
 
 
 def gaussian_subspace(rows: int = 2000, dim: int = 20, rank: int = 4, noise: float = 0.1, seed: int = 0) -> Dataset:
@@ -91,6 +94,21 @@ def swiss_roll(rows: int = 2000, noise: float = 0.05, seed: int = 0) -> Dataset:
     x += noise * draw.standard_normal(x.shape)
     spec = DataSpec(name="swiss-roll", shape=(3,), classes=10, scaling="standardize")
     return Dataset(x, (along * 10).astype(np.int64), spec=spec, truth={"angle": angle, "height": height})
+
+
+def moons(rows: int = 2000, noise: float = 0.05, seed: int = 0) -> Dataset:
+    """Two interlocked half circles of radius 1 in the plane, a curve that bends and breaks; labels are the halves.
+
+    The first is the upper half around (0, 0), the second the lower half around (1, ½); ``truth["angle"]`` (N,) is the
+    angle in radians, 0 to π, at which a row lies on its half.
+    """
+    draw = np.random.default_rng(seed)
+    angle, second = draw.uniform(0, np.pi, rows), draw.integers(0, 2, rows)
+    side = 1 - 2 * second
+    x = np.stack([second + side * np.cos(angle), second / 2 + side * np.sin(angle)], axis=1)
+    x += noise * draw.standard_normal(x.shape)
+    spec = DataSpec(name="moons", shape=(2,), classes=2, scaling="standardize")
+    return Dataset(x, second, spec=spec, truth={"angle": angle})
 
 
 def sparse_dictionary(

@@ -30,8 +30,9 @@ class Dataset:
     data or tuples that begin with one; such a dataset is read, and checked, as it is needed. ``labels`` are N whole
     numbers, or texts, which are numbered in sorted order and kept in ``label_names``. ``test`` holds the indices of
     the test split; without it a fifth of the rows is drawn, the same for every seed of training. ``source`` says what
-    ``open_data`` reloads this from, ``truth`` holds the arrays that generated synthetic data. Raises DataError for
-    values, labels or indices that do not fit.
+    ``open_data`` reloads this from, ``truth`` holds the arrays that generated synthetic data. ``rates`` (N, *X) are
+    probabilities of a one, by which each batch of training is drawn afresh while all else sees ``x``. Raises DataError
+    for values, labels or indices that do not fit.
     """
 
     def __init__(
@@ -43,12 +44,14 @@ class Dataset:
         test: Any = None,
         source: dict[str, Any] | None = None,
         truth: dict[str, np.ndarray[Any, Any]] | None = None,
+        rates: np.ndarray[Any, Any] | None = None,
     ) -> None:
         self.spec = spec
         self.x = _checked(x, spec)
         self.labels, self.label_names = _numbered(labels, len(self), spec)
         self.source = dict(source or {})
         self.truth = dict(truth or {})
+        self.rates = None if rates is None else _probabilities(rates, self.x, spec)
         self.test = _permutation(len(self), 0)[: len(self) // 5] if test is None else _indices(test, len(self), spec)
 
     def __len__(self) -> int:
@@ -123,6 +126,11 @@ class Split:
         """The raw rows (n, *X) at ``positions`` (n,) within the split, of an array."""
         return _taken(self.dataset.x, self.index[positions.numpy()])
 
+    def redraw(self, positions: Tensor) -> Tensor:
+        """Zeros and ones (n, *X) at ``positions`` (n,), drawn by the dataset's ``rates`` from torch's stream."""
+        assert self.dataset.rates is not None
+        return torch.bernoulli(_taken(self.dataset.rates, self.index[positions.numpy()]))
+
     @property
     def mapped(self) -> bool:
         """Whether the rows stay in a file that is mapped into memory."""
@@ -190,6 +198,13 @@ def _checked(x: Any, spec: DataSpec) -> Any:
     rows, _ = as_rows(x, spec.shape, spec.name, BUILT)
     check_finite(rows, spec.name)
     return rows.detach() if isinstance(rows, Tensor) else rows
+
+
+def _probabilities(rates: np.ndarray[Any, Any], x: Any, spec: DataSpec) -> np.ndarray[Any, Any]:
+    shape = (len(x), *spec.shape)
+    if rates.shape != shape or not (rates.min() >= 0 and rates.max() <= 1):
+        raise DataError(f"the rates of {spec.name} must be probabilities of the shape {shape}.")
+    return rates
 
 
 def _sized(x: TorchDataset[Any], name: str) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
@@ -11,6 +11,10 @@ from aezoo.config import Config
 Rows = Annotated[int, Field(ge=1, le=100_000_000, description="number of rows drawn")]
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="seed of the draw")]
 Noise = Annotated[float, Field(ge=0.0, description="standard deviation of the Gaussian noise on every value")]
+Binarize = Annotated[
+    Literal["none", "static", "dynamic"],
+    Field(description="draw zeros and ones by the grey values: once, or for training afresh each time"),
+]
 FilePath = Annotated[str, Field(min_length=1, description="the file")]
 
 
@@ -22,12 +26,14 @@ class MnistOptions(Config):
     """Where MNIST is."""
 
     folder: str = Field("data/mnist", min_length=1, description="folder of the four IDX files, gzipped or not")
+    binarize: Binarize = "none"
 
 
 class IdxOptions(Config):
     """Where a dataset in MNIST's format is."""
 
     folder: str = Field(min_length=1, description="folder of train and t10k images (and labels) as IDX files")
+    binarize: Binarize = "none"
 
 
 class GaussianSubspaceOptions(Config):
@@ -49,6 +55,14 @@ class GaussianSubspaceOptions(Config):
 
 class SwissRollOptions(Config):
     """The size and noise of a swiss roll."""
+
+    rows: Rows = 2000
+    noise: Noise = 0.05
+    seed: Seed = 0
+
+
+class MoonsOptions(Config):
+    """The size and noise of two moons."""
 
     rows: Rows = 2000
     noise: Noise = 0.05

@@ -8,7 +8,7 @@ import numpy as np
 
 from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
-from aezoo.errors import CapabilityError
+from aezoo.evaluation.needs import need
 
 
 def negative_elbo(model: Autoencoder, split: Split, *, draws: int = 10, seed: int = 0) -> float:
@@ -21,7 +21,7 @@ def negative_elbo(model: Autoencoder, split: Split, *, draws: int = 10, seed: in
         CapabilityError: the model has no such bound.
         UsageError: ``draws`` is below 1.
     """
-    _need(model, ("bound",))
+    need(model, ("bound",), "an evidence bound", "a variational model such as vae")
     size = model.rows_a_pass(max(1, draws))
     total = 0.0
     for index, x in enumerate(split.batches(size)):
@@ -41,15 +41,7 @@ def bits_per_dim(model: Autoencoder, nats: float) -> float:
     Raises:
         CapabilityError: the likelihood is neither a density nor a probability of the data.
     """
-    _need(model, ("density", "mass"))
+    need(model, ("density", "mass"), "bits per dimension", "a variational model such as vae with likelihood gaussian")
     if "density" in model.capabilities and model.preprocess is not None:
         nats -= float(model.preprocess.log_det())
     return nats / (model.spec.size * math.log(2))
-
-
-def _need(model: Autoencoder, wanted: tuple[str, ...]) -> None:
-    if not set(wanted) & set(model.capabilities):
-        raise CapabilityError(
-            f"this needs a model with {' or '.join(map(repr, wanted))} (this one has "
-            f"{', '.join(model.capabilities) or 'none'}): use a variational model such as vae."
-        )

@@ -6,7 +6,9 @@ Shapes: n rows, Z values of one code.
 from __future__ import annotations
 
 import numpy as np
+import torch
 
+from aezoo.autoencoder import Autoencoder
 from aezoo.evaluation.split import Array
 
 ACTIVE_VARIANCE = 0.01
@@ -14,13 +16,18 @@ ACTIVE_VARIANCE = 0.01
 ZERO = 1e-6
 
 
-def active_units(codes: Array) -> int:
-    """How many values of the posterior mean (n, Z) have a variance over the rows above 0.01.
+def active(codes: Array) -> Array:
+    """Which values of the posterior mean (n, Z) have a variance over the rows above 0.01: (Z,) of bool.
 
     That threshold means something next to a prior of unit scale: a unit that the posterior ignores stays near it.
     Burda et al. 2016, arXiv:1509.00519, section 5.2.
     """
-    return int((codes.var(axis=0, dtype=np.float64) > ACTIVE_VARIANCE).sum())
+    return np.asarray(codes.var(axis=0, dtype=np.float64) > ACTIVE_VARIANCE)
+
+
+def active_units(codes: Array) -> int:
+    """How many values of codes (n, Z) are ``active``."""
+    return int(active(codes).sum())
 
 
 def l0(codes: Array) -> float:
@@ -31,3 +38,15 @@ def l0(codes: Array) -> float:
 def dead_units(codes: Array) -> int:
     """How many values of codes (n, Z) never exceed 1e-6 in size on any of the rows."""
     return int((~(np.abs(codes) > ZERO).any(axis=0)).sum())
+
+
+def firing_rates(codes: Array) -> Array:
+    """The share of the rows on which each value of codes (n, Z) exceeds 1e-6 in size: (Z,)."""
+    return np.asarray((np.abs(codes) > ZERO).mean(axis=0))
+
+
+def code_shape(model: Autoencoder) -> tuple[int, ...]:
+    """The shape *Z of one code."""
+    with torch.no_grad(), model.evaluating():
+        x = torch.zeros((1, *model.spec.shape), dtype=model.dtype, device=model.device)
+        return tuple(model.code(x).shape[1:])

@@ -10,6 +10,7 @@ from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split, Splits
 from aezoo.errors import UsageError, near_misses
 from aezoo.evaluation.bounds import bits_per_dim, negative_elbo
+from aezoo.evaluation.codebook import code_counts, perplexity
 from aezoo.evaluation.codes import active_units, dead_units, l0
 from aezoo.evaluation.pca import pca_squared_error
 from aezoo.evaluation.probe import probe_accuracy
@@ -46,6 +47,7 @@ def evaluate(
         - ``bits_per_dim``: the same in bits per value of the raw data (``bits_per_dim``), where it is a likelihood.
         - ``penalty_<name>``: each regularizer before its weight, nats per example, in batches of 128 rows.
         - ``active_units``: of models whose posterior has a density, and so a scale set by the prior.
+        - ``perplexity``, ``codes_used``: of models with a codebook.
         - ``l0``, ``dead_units``: of models whose encoder is deterministic.
         - ``probe_accuracy``: of labelled data with 2 to 100 classes, fitted on at most 10,000 training rows.
         - ``pca_squared_error``: of as many components as the code has values, comparable with ``squared_error``;
@@ -83,7 +85,10 @@ def _codes(model: Autoencoder, train: Split, split: Split, seed: int) -> dict[st
     codes = encode_split(model, split)
     figures: dict[str, float] = {}
     if np.isfinite(codes).all():
-        if "stochastic" not in model.capabilities:
+        if "discrete" in model.capabilities:
+            counts = code_counts(model, split)
+            figures |= {"perplexity": perplexity(counts), "codes_used": int((counts > 0).sum())}
+        elif "stochastic" not in model.capabilities:
             figures |= {"l0": l0(codes), "dead_units": dead_units(codes)}
         elif len(codes) > 1:
             figures["active_units"] = active_units(codes)

@@ -6,6 +6,7 @@ from aezoo.parts.decoder import Decoder
 from aezoo.parts.distributions import Laplace as LaplaceDistribution
 from aezoo.parts.distributions import Levels, Normal
 from aezoo.parts.encoder import Encoder, GaussianEncoder, PointEncoder
+from aezoo.parts.gradient import Gradient, check_gradient, depends_on, score_function
 from aezoo.parts.likelihood import (
     Bernoulli,
     Categorical,
@@ -16,8 +17,15 @@ from aezoo.parts.likelihood import (
     Outputs,
 )
 from aezoo.parts.networks import conv, mlp
-from aezoo.parts.posterior import Point, Posterior, divergence, has_density
-from aezoo.parts.prior import LaplacePrior, MixtureOfGaussians, Prior, StandardNormal
+from aezoo.parts.posterior import Point, Posterior, divergence, draw, has_density
+from aezoo.parts.prior import (
+    LaplacePrior,
+    MixtureOfGaussians,
+    Prior,
+    StandardNormal,
+    laplace_scale,
+    laplace_weight,
+)
 from aezoo.parts.regularizer import (
     AFTER_STEP_VOCABULARY,
     KL,
@@ -42,6 +50,7 @@ __all__ = [
     "Encoder",
     "Gaussian",
     "GaussianEncoder",
+    "Gradient",
     "Laplace",
     "LaplaceDistribution",
     "LaplacePrior",
@@ -60,10 +69,16 @@ __all__ = [
     "StandardNormal",
     "Weighted",
     "build_part",
+    "check_gradient",
     "conv",
+    "depends_on",
     "divergence",
+    "draw",
     "has_density",
+    "laplace_scale",
+    "laplace_weight",
     "mlp",
     "part_options",
     "resolved",
+    "score_function",
 ]

@@ -9,6 +9,7 @@ Shapes: ``*S`` draws, ``*B`` batch, ``*E`` event.
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -27,15 +28,23 @@ def sum_event(values: Tensor, dims: int) -> Tensor:
 class LocationScale(Distribution):
     """A distribution of independent values with location ``loc (*B, *E)`` and log-scale broadcastable to it.
 
-    ``log_scale`` is None for scale 1, which then costs nothing.
+    ``log_scale`` is None for scale 1, which then costs nothing. ``fit``, where given, maps the deviations from ``loc``
+    of the values whose density is asked to the log-scale () to take for them, instead of ``log_scale``.
     """
 
     has_rsample = True
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - as torch declares it
 
-    def __init__(self, loc: Tensor, log_scale: Tensor | None, event_dims: int) -> None:
+    def __init__(
+        self,
+        loc: Tensor,
+        log_scale: Tensor | None,
+        event_dims: int,
+        fit: Callable[[Tensor], Tensor] | None = None,
+    ) -> None:
         self.loc = loc
         self.log_scale = log_scale
+        self.fit = fit
         self.event_dims = event_dims
         split = loc.dim() - event_dims
         super().__init__(loc.shape[:split], loc.shape[split:], validate_args=False)
@@ -58,7 +67,7 @@ class LocationScale(Distribution):
     def log_prob(self, value: Tensor) -> Tensor:
         """Log density (*S, *B), nats."""
         deviation = value - self.loc
-        log_scale = self.log_scale
+        log_scale = self.log_scale if self.fit is None else self.fit(deviation)
         if log_scale is None:
             return sum_event(self._log_kernel(deviation), self.event_dims) + self._log_norm() * self._event_size()
         kernel = sum_event(self._log_kernel(deviation * (-log_scale).exp()), self.event_dims)
@@ -298,3 +307,21 @@ def _kl_normal_laplace(q: Normal, p: Laplace) -> Tensor:
     folded = folded + mean * torch.erf(mean / (scale * math.sqrt(2)))
     cross = (folded / p.scale + p.scale.log() + math.log(2)).expand_as(q.loc)
     return sum_event(cross, q.event_dims) - q.entropy()
+
+
+@register_kl(Bernoulli, Bernoulli)  # type: ignore[untyped-decorator]
+def _kl_bernoulli_bernoulli(q: Bernoulli, p: Bernoulli) -> Tensor:
+    """Σ q·log(q/p) + (1 − q)·log((1 − q)/(1 − p)), by logits: no probability that rounds to 0 or 1 is divided by."""
+    ones = q.logits.sigmoid() * (F.softplus(-p.logits) - F.softplus(-q.logits))
+    zeros = (-q.logits).sigmoid() * (F.softplus(p.logits) - F.softplus(q.logits))
+    return sum_event(ones + zeros, q.event_dims)
+
+
+@register_kl(Levels, Levels)  # type: ignore[untyped-decorator]
+def _kl_levels_levels(q: Levels, p: Levels) -> Tensor:
+    """Σ over values and levels of q·log(q/p); there is no closed form between different levels."""
+    if (q.levels, q.low, q.high) != (p.levels, p.low, p.high):
+        raise NotImplementedError
+    axis = -q.event_dims - 1
+    log_q, log_p = q.logits.log_softmax(axis), p.logits.log_softmax(axis)
+    return sum_event((log_q.exp() * (log_q - log_p)).sum(axis), q.event_dims)

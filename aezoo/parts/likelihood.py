@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
+from collections.abc import Callable
 from typing import ClassVar, Literal, NamedTuple
 
 import torch
@@ -22,7 +23,8 @@ from aezoo.parts.distributions import ContinuousBernoulli as ContinuousBernoulli
 from aezoo.parts.distributions import Laplace as LaplaceDistribution
 from aezoo.parts.distributions import Levels, LocationScale, Normal
 
-ScaleForm = Literal["unit", "shared", "per-dimension", "per-example"]
+ScaleForm = Literal["unit", "shared", "per-dimension", "per-example", "optimal"]
+MeanForm = Literal["linear", "sigmoid"]
 
 
 class Outputs(NamedTuple):
@@ -54,14 +56,8 @@ class Likelihood(nn.Module, ABC):
         super().__init__()
         self.shape = spec.shape
         self.outputs = Outputs(spec.shape, channels, scalars)
-        if self.unit_interval and not (
-            spec.low is not None and spec.high is not None and spec.low >= 0 and spec.high <= 1
-        ):
-            reach = "not bounded" if spec.low is None else f"between {spec.low:g} and {spec.high:g}"
-            raise CompositionError(
-                f"{type(self).__name__} needs data in [0, 1], and this data is {reach}: use --preprocess minmax, "
-                "or --likelihood gaussian."
-            )
+        if self.unit_interval:
+            _check_unit_interval(spec, type(self).__name__, "--likelihood gaussian")
 
     @abstractmethod
     def forward(self, output: Tensor) -> Distribution:
@@ -71,56 +67,113 @@ class Likelihood(nn.Module, ABC):
         return values.view(*values.shape[:-1], *self.shape)
 
 
+def _check_unit_interval(spec: DataSpec, what: str, otherwise: str) -> None:
+    if spec.low is None or spec.high is None or spec.low < 0 or spec.high > 1:
+        reach = "not bounded" if spec.low is None else f"between {spec.low:g} and {spec.high:g}"
+        raise CompositionError(
+            f"{what} needs data in [0, 1], and this data is {reach}: use --preprocess minmax, or {otherwise}."
+        )
+
+
 class _ScaledLikelihood(Likelihood):
-    """Location from the decoder; scale 1, learned once, learned for each value, or given by the code."""
+    """Location from the decoder; scale 1, learned, given by the code, or optimal for the batch."""
 
     capabilities = ("density",)
     # a lone scale has as far to go as whole layers, and while it lags, a variational posterior collapses
     paces: ClassVar = {"log_scale": 10.0}
+    MOMENTUM = 0.1
+    power: ClassVar[int]
+    """The scale to this power is, at its optimum, the mean of the absolute deviations to this power."""
+    spread: Tensor
+    batches: Tensor
 
-    def __init__(self, spec: DataSpec, scale: ScaleForm = "unit", min_log_scale: float = -6.0) -> None:
+    def __init__(
+        self, spec: DataSpec, scale: ScaleForm = "unit", min_log_scale: float = -6.0, mean: MeanForm = "linear"
+    ) -> None:
         super().__init__(spec, scalars=1 if scale == "per-example" else 0)
+        if mean == "sigmoid":
+            _check_unit_interval(spec, f"{type(self).__name__} with mean=sigmoid", "mean=linear")
         self.form = scale
+        self.mean = mean
         self.min_log_scale = min_log_scale
         if scale in ("shared", "per-dimension"):
             # below the spread of scaled data: a posterior collapses while its likelihood forgives every error
             self.log_scale = nn.Parameter(torch.full(spec.shape if scale == "per-dimension" else (), -1.0))
+        if scale == "optimal":
+            self.register_buffer("spread", torch.ones(()))
+            self.register_buffer("batches", torch.zeros(()))
 
-    def location_and_log_scale(self, output: Tensor) -> tuple[Tensor, Tensor | None]:
-        """The location (K, B, *X), and the log-scale bounded below: None, (), (*X) or (K, B, 1…)."""
-        if self.form == "unit":
-            return self._shaped(output), None
+    def parameters_of(self, output: Tensor) -> tuple[Tensor, Tensor | None, int, Callable[[Tensor], Tensor] | None]:
+        """What a LocationScale is made of.
+
+        Returns:
+            The location (K, B, *X); the log-scale bounded below: None, (), (*X) or (K, B, 1…); the number of axes of
+            the event; and, of an optimal scale in training, the function that fits it.
+        """
+        loc, log_scale = output, None
         if self.form == "per-example":
-            raw = output[..., -1].view(*output.shape[:-1], *(1,) * len(self.shape))
-            return self._shaped(output[..., :-1]), self._bounded(raw)
-        return self._shaped(output), self._bounded(self.log_scale.to(output.dtype))
+            loc = output[..., :-1]
+            log_scale = self._bounded(output[..., -1].view(*output.shape[:-1], *(1,) * len(self.shape)))
+        elif self.form == "optimal":
+            log_scale = self._log_scale_of(self.spread.to(output.dtype))
+        elif self.form != "unit":
+            log_scale = self._bounded(self.log_scale.to(output.dtype))
+        loc = self._shaped(loc if self.mean == "linear" else loc.sigmoid())
+        return loc, log_scale, len(self.shape), self._fit if self.form == "optimal" and self.training else None
 
     def _bounded(self, raw: Tensor) -> Tensor:
         # a scale that can reach zero earns an unbounded density on any value that the decoder gets exactly right
         return self.min_log_scale + F.softplus(raw - self.min_log_scale)
 
+    def _log_scale_of(self, spread: Tensor) -> Tensor:
+        return spread.clamp_min(math.exp(self.power * self.min_log_scale)).log() / self.power
+
+    def _fit(self, deviation: Tensor) -> Tensor:
+        """The log-scale () that makes deviations (K, B, *X) likeliest; remembered for evaluation."""
+        spread = deviation.abs().pow(self.power).mean()
+        if torch.is_grad_enabled():
+            with torch.no_grad():
+                self.batches += 1
+                # of the first batches the plain mean: a start that no data has seen would take long to fade
+                self.spread.lerp_(spread.to(self.spread.dtype), (1 / self.batches).clamp_min(self.MOMENTUM))
+        return self._log_scale_of(spread)
+
 
 class Gaussian(_ScaledLikelihood):
-    """Gaussian around the decoder's output.
+    """Gaussian around the decoder's output, or around its sigmoid (``mean="sigmoid"``, for data in [0, 1]).
 
-    ``scale``: ``unit`` (σ = 1: half the squared error and a constant), ``shared`` (one learned σ, "σ-VAE"),
-    ``per-dimension`` (a learned σ for each value of the datum) or ``per-example`` (one σ for all pixels, given by the
-    code). log σ is kept above ``min_log_scale``, softly. Rybkin et al. 2021, arXiv:2006.13202.
+    ``scale`` is one of
+
+    - ``unit``: σ = 1, half the squared error and a constant;
+    - ``shared``: one learned σ, "σ-VAE";
+    - ``per-dimension``: a learned σ for each value of the datum;
+    - ``per-example``: one σ for all values of a datum, given by its code;
+    - ``optimal``: one σ, never learned but solved for. In training σ² is the mean squared error of the batch and its
+      draws, so that the loss is D/2·(log 2πMSE + 1) on average; in evaluation it is fixed, a moving average over the
+      training batches, so that no row's figures depend on its neighbours.
+
+    σ stays above exp(``min_log_scale``), softly where it is learned or given: the density of a datum of D values is at
+    most (2π)^(−D/2)·exp(−D·``min_log_scale``), however well it is decoded. Rybkin et al. 2021, arXiv:2006.13202.
     """
+
+    power = 2
 
     def forward(self, output: Tensor) -> LocationScale:
         """Normal with event *X."""
-        loc, log_scale = self.location_and_log_scale(output)
-        return Normal(loc, log_scale, len(self.shape))
+        return Normal(*self.parameters_of(output))
 
 
 class Laplace(_ScaledLikelihood):
-    """Laplace around the decoder's output: the mean absolute error where the scale is 1. ``scale`` as for Gaussian."""
+    """Laplace around the decoder's output or its sigmoid: the absolute error where the scale is 1.
+
+    ``scale`` and ``mean`` as for Gaussian; the optimal b is the mean absolute error.
+    """
+
+    power = 1
 
     def forward(self, output: Tensor) -> LocationScale:
         """Laplace with event *X."""
-        loc, log_scale = self.location_and_log_scale(output)
-        return LaplaceDistribution(loc, log_scale, len(self.shape))
+        return LaplaceDistribution(*self.parameters_of(output))
 
 
 class Bernoulli(Likelihood):

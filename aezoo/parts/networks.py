@@ -1,7 +1,7 @@
 """Networks: plain modules for encoder and decoder, made in pairs so that one mirrors the other.
 
 A network function returns ``(encoder_network, decoder_network)``: from (B, *X) to (B, code_outputs), and from
-(N, Z) to N rows of ``data_outputs.size`` values. A user's own modules need none of this.
+(N, *Z) to N rows of ``data_outputs.size`` values. A user's own modules need none of this.
 """
 
 from __future__ import annotations
@@ -64,7 +64,8 @@ def mlp(
             modules += [nn.Dropout(dropout)] if dropout else []
         return [*modules, layers[-1]]
 
-    return nn.Sequential(nn.Flatten(), *stack(up, hidden)), nn.Sequential(*stack(down, tuple(reversed(hidden))))
+    entry = [nn.Flatten()] if len(code_shape) > 1 else []
+    return nn.Sequential(nn.Flatten(), *stack(up, hidden)), nn.Sequential(*entry, *stack(down, tuple(reversed(hidden))))
 
 
 def _refuse_tied(code: int, code_outputs: int, spec: DataSpec, outputs: Outputs) -> None:
@@ -116,7 +117,8 @@ def conv(
         up += [nn.Conv2d(a, b, kernel, stride=2, padding=kernel // 2), *after(b)]
     up += [nn.Flatten(), nn.Linear(features, code_outputs)]
 
-    down: list[nn.Module] = [nn.Linear(math.prod(code_shape), features), nn.Unflatten(1, bottom)]
+    down: list[nn.Module] = [nn.Flatten()] if len(code_shape) > 1 else []
+    down += [nn.Linear(math.prod(code_shape), features), nn.Unflatten(1, bottom)]
     targets = list(reversed(sizes[:-1]))
     maps = data_outputs.channels * channels + data_outputs.scalars
     widths = (*reversed(hidden), maps)

@@ -1,7 +1,8 @@
 """q(z | x): what an encoder returns.
 
 A posterior is anything with ``.mean (B, *Z)`` and ``.rsample((K,)) → (K, B, *Z)``; one with a density has
-``.log_prob`` too. ``torch.distributions.Independent(Normal(...), 1)`` fits as it is.
+``.log_prob`` too, and one over the vectors of a codebook has their ``.index`` (B, positions) and ``.count``.
+``torch.distributions.Independent(Normal(...), 1)`` fits as it is.
 """
 
 from __future__ import annotations
@@ -41,6 +42,17 @@ class Point:
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """The code itself (*S, B, *Z)."""
         return self.mean.expand(*sample_shape, *self.mean.shape)
+
+
+def draw(q: Posterior, draws: int) -> Tensor:
+    """``draws`` draws (K, B, *Z), through which gradients flow where the posterior can be reparameterised.
+
+    One that cannot is a torch distribution whose ``has_rsample`` is False, such as a Bernoulli.
+    """
+    if getattr(q, "has_rsample", True):
+        return q.rsample((draws,))
+    drawn: Tensor = q.sample((draws,))  # type: ignore[attr-defined]
+    return drawn
 
 
 def has_density(q: Posterior) -> bool:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily
 from torch.distributions import Normal as TorchNormal
 
+from aezoo.errors import UsageError
 from aezoo.parts.distributions import Laplace, Normal
 from aezoo.parts.posterior import Posterior
 
@@ -57,6 +58,25 @@ class LaplacePrior(_Fixed):
     def forward(self, encode: Encode | None = None) -> Laplace:
         """Laplace with event *Z."""
         return Laplace(self.origin, self.origin.new_tensor(self.log_scale), self.origin.dim())
+
+
+def laplace_weight(scale: float) -> float:
+    """The weight w = 1/b of the penalty ‖z‖₁ that a Laplace prior of scale b puts on a code.
+
+    −log p(z) = ‖z‖₁/b + Z·log 2b, whose second term moves no code. Raises UsageError unless 0 < b < ∞.
+    """
+    return _reciprocal(scale, "the scale of a Laplace prior")
+
+
+def laplace_scale(weight: float) -> float:
+    """The scale b = 1/w of the Laplace prior that the penalty w·‖z‖₁ stands for; raises UsageError unless 0 < w < ∞."""
+    return _reciprocal(weight, "the weight of an L1 penalty that stands for a Laplace prior")
+
+
+def _reciprocal(value: float, what: str) -> float:
+    if not 0 < value < math.inf:
+        raise UsageError(f"{what} must be positive and finite (got {value:g}).")
+    return 1 / value
 
 
 class MixtureOfGaussians(Prior):

@@ -56,10 +56,11 @@ def value_range(spec: DataSpec, images: Array) -> tuple[float, float]:
     return float(images.min()), float(images.max())
 
 
-def mosaic(images: Array, columns: int, low: float, high: float) -> Array:
+def mosaic(images: Array, columns: int, low: float, high: float, gap: int | None = None) -> Array:
     """Images (n, C, H, W) in rows of ``columns`` as one picture (rows, columns, 3) in [0, 1], white between them.
 
-    Three channels are red, green and blue; of any other number only the first is shown, in grey.
+    Three channels are red, green and blue; of any other number only the first is shown, in grey. ``gap`` is the pixels
+    between two images; None chooses by their size.
     """
     # more pixels than this would only be thrown away again by the picture
     step = max(1, max(images.shape[2:]) // 256)
@@ -68,7 +69,7 @@ def mosaic(images: Array, columns: int, low: float, high: float) -> Array:
     spread = high - low if high > low else 1.0
     shown = np.clip(np.nan_to_num((shown - low) / spread), 0, 1).transpose(0, 2, 3, 1)
     count, height, width, _ = shown.shape
-    gap = 1 + min(height, width) // 16
+    gap = 1 + min(height, width) // 16 if gap is None else gap
     rows = -(-count // columns)
     sheet = np.ones((rows * (height + gap) - gap, columns * (width + gap) - gap, 3))
     for index, image in enumerate(shown):
@@ -112,6 +113,11 @@ def class_colours(count: int) -> Array:
     from matplotlib import colormaps
 
     return np.asarray(colormaps["tab10" if count <= 10 else "tab20"](np.arange(count)))
+
+
+def class_names(classes: Array, names: Sequence[str] | None, most: int = 24) -> list[str]:
+    """The classes' names as labels of at most ``most`` characters, or their numbers where they have none."""
+    return [plain(str(label) if names is None else names[int(label)], most) for label in classes]
 
 
 def class_legend(axes: Axes, names: Sequence[str], colours: Array) -> None:

@@ -12,7 +12,7 @@ from matplotlib.figure import Figure
 from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
 from aezoo.evaluation import encode_split, some_rows
-from aezoo.plots.canvas import BLUE, Array, class_colours, class_legend, new_figure, plain
+from aezoo.plots.canvas import BLUE, Array, class_colours, class_legend, class_names, new_figure
 
 MOST_ROWS = 5000
 MOST_CLASSES = 20
@@ -74,7 +74,7 @@ def _scatter(figure: Figure, axes: Axes, points: Array, labels: Array | None, sp
         return
     colours = class_colours(len(classes))
     axes.scatter(points[:, 0], points[:, 1], s=size, color=colours[numbers], linewidths=0)
-    class_legend(axes, _names(classes, split), colours)
+    class_legend(axes, class_names(classes, split.dataset.label_names), colours)
 
 
 def _histogram(axes: Axes, values: Array, labels: Array | None, split: Split) -> None:
@@ -92,9 +92,4 @@ def _histogram(axes: Axes, values: Array, labels: Array | None, split: Split) ->
     colours = class_colours(len(classes))
     parts = [values[labels == label] for label in classes]
     axes.hist(parts, bins=list(edges), stacked=True, color=[tuple(c) for c in colours])
-    class_legend(axes, _names(classes, split), colours)
-
-
-def _names(classes: Array, split: Split) -> list[str]:
-    names = split.dataset.label_names
-    return [plain(str(label) if names is None else names[int(label)]) for label in classes]
+    class_legend(axes, class_names(classes, split.dataset.label_names), colours)

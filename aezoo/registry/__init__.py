@@ -8,11 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 from aezoo.registry.catalog import generate, location, read, render
-from aezoo.registry.entries import CONTEXT, DatasetEntry, Entry, Kind, Model, Part, arguments, asks_for
+from aezoo.registry.entries import CONTEXT, DatasetEntry, Entry, Inspection, Kind, Model, Part, arguments, asks_for
 from aezoo.registry.hookspecs import hookimpl
 from aezoo.registry.lookup import Lookup
 from aezoo.registry.plugins import Plugin, Plugins
-from aezoo.registry.tables import fill, readme
+from aezoo.registry.tables import fill, readme, written_cards
 
 plugins = Plugins()
 models: Lookup[Model] = Lookup("model", plugins)
@@ -23,6 +23,7 @@ corruptions: Lookup[Part] = Lookup("corruption", plugins)
 likelihoods: Lookup[Part] = Lookup("likelihood", plugins)
 networks: Lookup[Part] = Lookup("network", plugins)
 activations: Lookup[Part] = Lookup("activation", plugins)
+inspections: Lookup[Inspection] = Lookup("inspection", plugins)
 parts: dict[Kind, Lookup[Part]] = {
     "regularizer": regularizers,
     "prior": priors,
@@ -42,6 +43,7 @@ __all__ = [
     "CONTEXT",
     "DatasetEntry",
     "Entry",
+    "Inspection",
     "Kind",
     "Lookup",
     "Model",
@@ -55,6 +57,7 @@ __all__ = [
     "fill",
     "generate",
     "hookimpl",
+    "inspections",
     "likelihoods",
     "location",
     "models",
@@ -67,4 +70,5 @@ __all__ = [
     "register",
     "regularizers",
     "render",
+    "written_cards",
 ]

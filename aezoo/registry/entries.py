@@ -14,7 +14,9 @@ from aezoo.config import Config, DataSpec
 from aezoo.errors import PluginError
 from aezoo.options import ModelConfig
 
-Kind = Literal["model", "dataset", "regularizer", "prior", "corruption", "likelihood", "network", "activation"]
+Kind = Literal[
+    "model", "dataset", "regularizer", "prior", "corruption", "likelihood", "network", "activation", "inspection"
+]
 CONTEXT = ("spec", "code_shape", "hidden", "activation", "code_outputs", "data_outputs")
 """What a part's constructor may ask for by argument name, beside its own options: the data as the model sees it
 (a DataSpec), the shape of one code, and for networks the hidden sizes, a function that makes the activation, the
@@ -110,6 +112,18 @@ class Part(Entry):
 @dataclass(frozen=True)
 class DatasetEntry(Part):
     """A dataset: ``target(**options)`` returns an ``aezoo.data.Dataset``."""
+
+
+@dataclass(frozen=True)
+class Inspection(Part):
+    """A way to look at a trained model: ``target(subject, options)`` returns an ``aezoo.inspection.Finding``.
+
+    ``options`` is an instance of ``config``; left out, there are none.
+    """
+
+    @property
+    def options(self) -> type[Config]:  # noqa: D102
+        return self.config or Config
 
 
 def resolve(target: Callable[..., Any] | str, entry: Entry) -> Callable[..., Any]:

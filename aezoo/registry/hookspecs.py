@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import pluggy
 
-from aezoo.registry.entries import DatasetEntry, Model, Part
+from aezoo.registry.entries import DatasetEntry, Inspection, Model, Part
 
 if TYPE_CHECKING:
     import click
@@ -59,6 +59,11 @@ def aezoo_activations() -> Iterable[Part]:  # type: ignore[empty-body]
 @hookspec
 def aezoo_datasets() -> Iterable[DatasetEntry]:  # type: ignore[empty-body]
     """Datasets: functions that load an ``aezoo.data.Dataset``, chosen by ``--data NAME``."""
+
+
+@hookspec
+def aezoo_inspections() -> Iterable[Inspection]:  # type: ignore[empty-body]
+    """Ways to look at a trained model: figures and a picture, asked for by ``aezoo inspect RUN --NAME``."""
 
 
 @hookspec

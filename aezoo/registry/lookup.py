@@ -22,6 +22,7 @@ USE: dict[Kind, str] = {
     "likelihood": "--likelihood {}",
     "network": "--network {}",
     "activation": "--activation {} or --code-activation {}",
+    "inspection": "aezoo inspect RUN --{}",
 }
 
 

@@ -18,9 +18,9 @@ from typing import Any
 import pluggy
 
 from aezoo.errors import PluginError
-from aezoo.options import PLACES, ModelConfig, TrainConfig
+from aezoo.options import INSPECT_PLACES, PLACES, ModelConfig, TrainConfig
 from aezoo.registry import hookspecs
-from aezoo.registry.entries import DatasetEntry, Entry, Kind, Model, Part
+from aezoo.registry.entries import DatasetEntry, Entry, Inspection, Kind, Model, Part
 
 GROUP = "aezoo"
 OURS = "aezoo"
@@ -33,6 +33,7 @@ HOOKS: dict[Kind, str] = {
     "likelihood": "aezoo_likelihoods",
     "network": "aezoo_networks",
     "activation": "aezoo_activations",
+    "inspection": "aezoo_inspections",
 }
 
 
@@ -131,7 +132,7 @@ def _collect(plugin: Plugin, kind: Kind, hook: str) -> Iterator[Entry]:
     if implementation is None:
         return
     returned: Iterable[Entry] = implementation() or ()
-    wanted: type[Entry] = {"model": Model, "dataset": DatasetEntry}.get(kind, Part)
+    wanted: type[Entry] = {"model": Model, "dataset": DatasetEntry, "inspection": Inspection}.get(kind, Part)
     for entry in returned:
         if not isinstance(entry, wanted):
             raise PluginError(f"{hook} gave {entry!r}, which is no aezoo.{wanted.__name__}.")
@@ -142,6 +143,12 @@ def _collect(plugin: Plugin, kind: Kind, hook: str) -> Iterator[Entry]:
                 f"the config of model {entry.name!r} must extend aezoo.ModelConfig and stay frozen, with extra keys "
                 "forbidden."
             )
+        if isinstance(entry, Inspection):
+            taken = sorted({entry.name.replace("-", "_"), *entry.options.model_fields} & {*INSPECT_PLACES})
+            if taken:
+                raise PluginError(
+                    f"inspection {entry.name!r} uses the name {taken[0]!r}, which aezoo inspect has: choose another."
+                )
         if isinstance(entry, Model):
             taken = sorted(set(entry.config.model_fields) & {*TrainConfig.model_fields, *PLACES})
             if taken:

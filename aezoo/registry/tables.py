@@ -1,10 +1,11 @@
-"""The generated parts of the README: the table of models and the reference of hooks."""
+"""The generated parts of the README: the tables of models, inspections, published numbers and hooks."""
 
 from __future__ import annotations
 
 import inspect
+import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,32 +15,77 @@ from aezoo.registry import hookspecs
 FIGURES = {"squared_error": "squared error", "pca_squared_error": "PCA, same size", "neg_elbo": "−ELBO, nats"}
 
 
-def models_table(catalogue: dict[str, Any]) -> str:
-    """One row a model: what it does, and its figures on the bundled digits."""
-    head = ["model", "family", "what it does", *FIGURES.values(), "probe"]
-    rows = [head, ["---"] * 3 + ["---:"] * (len(FIGURES) + 1)]
+Row = dict[str, Any]
+
+
+def models_table(catalogue: Row, cards: Sequence[Row]) -> str:
+    """One row a model: what it does, its figures on the bundled digits, and the published numbers it was held to."""
+    head = ["model", "family", "what it does", *FIGURES.values(), "probe", "published numbers"]
+    rows = [head, ["---"] * 3 + ["---:"] * (len(FIGURES) + 1) + ["---"]]
     for row in sorted(catalogue["models"], key=lambda found: (found["family"], found["name"])):
         results = row["results"]
         figures = [f"{results[key]:.2f}" if key in results else "" for key in FIGURES]
         probe = f"{100 * results['probe_accuracy']:.1f} %" if "probe_accuracy" in results else ""
-        rows.append([f"`{row['name']}`", row["family"], row["summary"], *figures, probe])
-    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
+        held = ", ".join(f"{card['card'].upper()} {_mark(card)}" for card in cards if row["name"] in card["models"])
+        rows.append([f"`{row['name']}`", row["family"], row["summary"], *figures, probe, held])
+    return _table(rows)
 
 
-def hooks_table(catalogue: dict[str, Any]) -> str:
+def cards_table(catalogue: Row, cards: Sequence[Row]) -> str:
+    """One row for each figure that a card judges: published, obtained, and whether it came out."""
+    rows = [
+        ["card", "figure", "published", "obtained", "accepted", "", "form"],
+        ["---"] * 2 + ["---:"] * 3 + ["---"] * 2,
+    ]
+    for card in cards:
+        name = f"[{card['card'].upper()}](reproductions/results/{card['card']}.json): {card['title']}"
+        form = "full" if card["form"] == "full" else f"short: {card['difference']}"
+        form += f"; seeds {', '.join(map(str, card['seeds']))}" if len(card["seeds"]) > 1 else ""
+        for judged in (row for row in card["rows"] if row["tolerance"] is not None):
+            numbers = [_number(judged["published"]), _number(judged["obtained"]), judged["tolerance"]["text"]]
+            rows.append([name, judged["name"], *numbers, _mark(judged), form])
+            name = form = ""
+    return _table(rows)
+
+
+def inspections_table(catalogue: Row, cards: Sequence[Row]) -> str:
+    """One row an inspection."""
+    rows = [["`aezoo inspect RUN …`", "what it shows"], ["---"] * 2]
+    rows += [[f"`--{row['name']}`", row["summary"]] for row in catalogue["inspections"]]
+    return _table(rows)
+
+
+def hooks_table(catalogue: Row, cards: Sequence[Row]) -> str:
     """One row a hook, by its docstring."""
-    rows = ["| hook | when, and what it returns or is told |", "|---|---|"]
+    rows = [["hook", "when, and what it returns or is told"], ["---"] * 2]
     for name, hook in inspect.getmembers(hookspecs, inspect.isfunction):
         if name.startswith("aezoo_"):
             arguments = ", ".join(inspect.signature(hook).parameters)
-            rows.append(f"| `{name}({arguments})` | {' '.join(inspect.getdoc(hook).split()).replace('``', '`')} |")  # type: ignore[union-attr]
-    return "\n".join(rows)
+            rows.append([f"`{name}({arguments})`", " ".join(str(inspect.getdoc(hook)).split()).replace("``", "`")])
+    return _table(rows)
 
 
-TABLES: dict[str, Callable[[dict[str, Any]], str]] = {"models": models_table, "hooks": hooks_table}
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    return "\n".join(f"| {' | '.join(cells)} |" for cells in rows)
 
 
-def fill(text: str, catalogue: dict[str, Any]) -> str:
+def _mark(judged: Row) -> str:
+    return "✓" if judged["accept"] else "✗"
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4g}" if abs(value) < 1000 else f"{value:,.1f}"
+
+
+TABLES: dict[str, Callable[[Row, Sequence[Row]], str]] = {
+    "models": models_table,
+    "cards": cards_table,
+    "inspections": inspections_table,
+    "hooks": hooks_table,
+}
+
+
+def fill(text: str, catalogue: Row, cards: Sequence[Row] = ()) -> str:
     """``text`` with what stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` made anew."""
     for name, table in TABLES.items():
         parts = re.split(rf"<!-- {name} -->\n.*?<!-- /{name} -->", text, flags=re.DOTALL)
@@ -47,8 +93,15 @@ def fill(text: str, catalogue: dict[str, Any]) -> str:
             raise DataError(
                 f"the README has no place for the table of {name}: write <!-- {name} --> and <!-- /{name} -->."
             )
-        text = f"{parts[0]}<!-- {name} -->\n{table(catalogue)}\n<!-- /{name} -->{parts[1]}"
+        text = f"{parts[0]}<!-- {name} -->\n{table(catalogue, cards)}\n<!-- /{name} -->{parts[1]}"
     return text
+
+
+def written_cards(checkout: Path) -> list[Row]:
+    """The results of the reproductions of a checkout, by card."""
+    return [
+        json.loads(path.read_text("utf-8")) for path in sorted((checkout / "reproductions" / "results").glob("*.json"))
+    ]
 
 
 def readme(catalogue_path: Path) -> Path | None:

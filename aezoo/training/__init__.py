@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from aezoo.training.checkpoint import MODEL_FILE, Header, build_model, load_model, read_header, save_model
     from aezoo.training.events import Events
     from aezoo.training.files import write_text, write_whole
-    from aezoo.training.folder import RunFolder, run_config
+    from aezoo.training.folder import INSPECT_FOLDER, RunFolder, run_config
     from aezoo.training.progress import Progress
     from aezoo.training.trainer import Metrics, Trainer, pick_device
 
@@ -24,6 +24,7 @@ _NAMES = {
     "save_model": "aezoo.training.checkpoint",
     "TrainConfig": "aezoo.options",
     "Events": "aezoo.training.events",
+    "INSPECT_FOLDER": "aezoo.training.folder",
     "RunFolder": "aezoo.training.folder",
     "run_config": "aezoo.training.folder",
     "write_text": "aezoo.training.files",
@@ -35,6 +36,7 @@ _NAMES = {
 }
 __getattr__ = exporter(__name__, _NAMES)
 __all__ = [
+    "INSPECT_FOLDER",
     "MODEL_FILE",
     "Events",
     "Header",

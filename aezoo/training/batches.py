@@ -83,6 +83,13 @@ class Loaded(_Read):
         return DataLoader(self.split.subset(), batch_sampler=batches, generator=torch.Generator())
 
 
+class Redrawn(_Read):
+    """Zeros and ones that are drawn afresh, by their rates, whenever they are trained on."""
+
+    def _batches(self, positions: list[Tensor]) -> Iterator[Tensor]:
+        return map(self.split.redraw, positions)
+
+
 class Mapped(_Read):
     """Rows of a file mapped into memory, too many to hold as floats."""
 
@@ -99,6 +106,8 @@ def make_batches(split: Split, model: Autoencoder) -> Batches:
     """Batches of ``split`` as ``model`` takes them."""
     if split.streams:
         return Loaded(split, model)
+    if split.dataset.rates is not None:
+        return Redrawn(split, model)
     if split.mapped and len(split) * model.spec.size * model.dtype.itemsize > HELD_BYTES:
         return Mapped(split, model)
     rows = torch.empty((len(split), *model.spec.shape), dtype=model.dtype, device=model.device)

@@ -16,6 +16,7 @@ CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
 RESULTS_FILE = "results.json"
 LOCK_FILE = ".lock"
+INSPECT_FOLDER = "inspect"
 
 
 class RunFolder:
@@ -73,6 +74,10 @@ class RunFolder:
         """Writes the config and clears away what is left of an older run; called once the first checkpoint is there."""
         for old in (METRICS_FILE, RESULTS_FILE, *(path.name for path in self.path.glob("*.png"))):
             (self.path / old).unlink(missing_ok=True)
+        # what was seen in the older run says nothing of this one
+        for found in (self.path / INSPECT_FOLDER).glob("*"):
+            if found.suffix in (".json", ".png"):
+                found.unlink()
         write_text(self.path / CONFIG_FILE, json.dumps(config, indent=1) + "\n")
         self.begun = True
 

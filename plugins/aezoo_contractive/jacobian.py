@@ -13,13 +13,15 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from aezoo.errors import CompositionError
 from aezoo.parts import Regularizer
+from aezoo_contractive.layers import are_cheap, layers_of, squared_norm
 
 
 class Contraction(Regularizer):
     """‖∂f/∂x‖²_F, the squared Frobenius norm of the encoder's Jacobian at the clean input. Rifai et al. 2011.
 
-    Exactly, by one backward pass for each value of the code, taken together; or estimated without bias as
-    Z/P·Σ_p ‖Jᵀv_p‖² from P random orthonormal directions v_p, which is exact again when P = Z.
+    Exactly: in closed form for the code of a model of one fully connected layer, or of more where the first is
+    narrow; for any other encoder by one backward pass for each value of the code, taken together. Or estimated without
+    bias as Z/P·Σ_p ‖Jᵀv_p‖² from P random orthonormal directions v_p, which is exact again when P = Z.
 
     Args:
         projections: P; None for the exact norm.
@@ -39,6 +41,14 @@ class Contraction(Regularizer):
 
     def forward(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
         """(B,), nats: unitless squared norms."""
+        layers = layers_of(encode, x)
+        if layers and are_cheap(layers):
+            size = layers[-1].affine.out_features
+            if self._count(size) == size:
+                return squared_norm(layers, x.detach().flatten(1))
+        return self._by_passes(x, encode)
+
+    def _by_passes(self, x: Tensor, encode: Callable[[Tensor], Tensor]) -> Tensor:
         trained = torch.is_grad_enabled()
         with torch.enable_grad():
             x = x.detach().requires_grad_()
@@ -48,15 +58,20 @@ class Contraction(Regularizer):
         penalty: Tensor = products.square().flatten(2).sum((0, 2))
         return penalty
 
+    def _count(self, size: int) -> int:
+        """P for a code of ``size`` values: no more than those."""
+        return min(self.projections or size, size)
+
     def _directions(self, code: Tensor) -> Tensor:
         """P directions for each row (P, B, Z), scaled so that E Σ v·vᵀ = I."""
         rows, size = code.shape
-        if self.projections is None or self.projections >= size:
+        count = self._count(size)
+        if count == size:
             eye = torch.eye(size, dtype=code.dtype, device=code.device)
             return eye[:, None].expand(size, rows, size)
         # one basis a batch is enough: independent signs give every row a rotation of its own
-        gaussian = torch.randn(size, self.projections, dtype=code.dtype, device=code.device)
+        gaussian = torch.randn(size, count, dtype=code.dtype, device=code.device)
         basis: Tensor = torch.linalg.qr(gaussian).Q.t()
         signs = torch.randint(0, 2, (rows, size), device=code.device).to(code.dtype) * 2 - 1
-        scale = math.sqrt(size / self.projections)
+        scale = math.sqrt(size / count)
         return scale * basis[:, None] * signs

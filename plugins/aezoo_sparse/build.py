@@ -6,9 +6,10 @@ from torch import nn
 
 import aezoo
 from aezoo.parts import PointEncoder, Weighted
-from aezoo_sparse import SparseKLConfig, SparseL1Config, TopKConfig
+from aezoo_sparse import BatchTopKConfig, JumpReLUConfig, SparseKLConfig, SparseL1Config, TopKConfig
+from aezoo_sparse.jumprelu import L0, JumpReLU
 from aezoo_sparse.penalties import L1, FiringRate
-from aezoo_sparse.topk import TopK
+from aezoo_sparse.topk import BatchTopK, TopK
 
 
 def build_l1(config: SparseL1Config, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
@@ -27,3 +28,19 @@ def build_kl(config: SparseKLConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
 def build_topk(config: TopKConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
     """A code of which k units are kept."""
     return aezoo.assemble(config, spec, encoder=lambda network: PointEncoder(network, TopK(config.k)))
+
+
+def build_batch_topk(config: BatchTopKConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
+    """A code of which k units are kept on average over a batch."""
+    return aezoo.assemble(config, spec, encoder=lambda network: PointEncoder(network, BatchTopK(config.k)))
+
+
+def build_jumprelu(config: JumpReLUConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
+    """A code of the units above their thresholds, which a penalty on their number moves."""
+    activation = JumpReLU((config.latent_dim,), config.threshold, config.bandwidth)
+    return aezoo.assemble(
+        config,
+        spec,
+        encoder=lambda network: PointEncoder(network, activation),
+        regularizers=[Weighted("l0", L0(), config.l0)],
+    )

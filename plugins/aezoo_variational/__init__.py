@@ -37,6 +37,9 @@ class VAEConfig(VariationalConfig):
 
     estimator: Estimator = ESTIMATOR
     draws: int = Field(1, ge=1, le=100_000, description="draws of the posterior per example")
+    gradient: Literal["reparameterised", "score-function"] = Field(
+        "reparameterised", description="how the encoder learns: through the draws, or by the score function"
+    )
 
 
 class BetaVAEConfig(VAEConfig):
@@ -51,9 +54,22 @@ class IWAEConfig(VariationalConfig):
     draws: int = Field(5, ge=1, le=100_000, description="draws of the posterior per example")
 
 
+class VQVAEConfig(ModelConfig):
+    """Options of ``vq-vae``."""
+
+    latent_dim: int = Field(4, ge=1, le=1_000_000, description="size of one vector of the codebook")
+    positions: int = Field(8, ge=1, le=100_000, description="vectors that make one code")
+    codes: int = Field(64, ge=2, le=1_000_000, description="vectors in the codebook")
+    commitment: aezoo.Weight = Field(0.25, description="weight of the distance to the chosen vectors")
+    decay: float = Field(0.99, gt=0, lt=1, description="of the moving averages that the codebook follows")
+    restart: float = Field(
+        0.1, ge=0, lt=1, description="vectors used less than this share of the mean use are restarted"
+    )
+
+
 @aezoo.hookimpl
 def aezoo_models() -> Iterator[aezoo.Model]:
-    """The family's three models."""
+    """The family's models."""
     build = "aezoo_variational.build:build_"
     yield aezoo.Model(
         "vae",
@@ -78,6 +94,14 @@ def aezoo_models() -> Iterator[aezoo.Model]:
         family="variational",
         summary="Maximises the importance-weighted bound of several draws.",
         references=("Burda et al. 2016, Importance weighted autoencoders, arXiv:1509.00519",),
+    )
+    yield aezoo.Model(
+        "vq-vae",
+        VQVAEConfig,
+        build + "vq_vae",
+        family="variational",
+        summary="A discrete code: each position the nearest vector of a codebook that follows by moving averages.",
+        references=("van den Oord et al. 2017, Neural discrete representation learning, arXiv:1711.00937",),
     )
 
 

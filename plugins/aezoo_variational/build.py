@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import aezoo
 from aezoo.parts import KL, GaussianEncoder, Weighted
-from aezoo_variational import BetaVAEConfig, IWAEConfig, VAEConfig
+from aezoo_variational import BetaVAEConfig, IWAEConfig, VAEConfig, VQVAEConfig
+from aezoo_variational.quantized import Commitment, QuantizingEncoder, UniformCodes
 
 
 def build_vae(config: VAEConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
@@ -30,6 +31,22 @@ def build_iwae(config: IWAEConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
     )
 
 
+def build_vq_vae(config: VQVAEConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
+    """A quantizing encoder, the commitment that also moves its codebook, and a uniform prior.
+
+    The divergence from that prior is the constant N·log K: scores and bounds hold it, the loss has no use for it.
+    """
+    shape = (config.positions, config.latent_dim)
+    return aezoo.assemble(
+        config,
+        spec,
+        encoder=lambda network: QuantizingEncoder(network, shape, config.codes, config.decay, config.restart),
+        prior=UniformCodes(config.positions),
+        regularizers=[Weighted("commitment", Commitment(), config.commitment)],
+        code_shape=shape,
+    )
+
+
 def _variational(config: VAEConfig, spec: aezoo.DataSpec, weight: aezoo.Weight) -> aezoo.Autoencoder:
     return aezoo.assemble(
         config,
@@ -38,4 +55,5 @@ def _variational(config: VAEConfig, spec: aezoo.DataSpec, weight: aezoo.Weight) 
         prior=config.prior,
         regularizers=[Weighted("kl", KL(config.estimator), weight)],
         draws=config.draws,
+        gradient=config.gradient,
     )

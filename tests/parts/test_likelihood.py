@@ -113,6 +113,74 @@ def test_the_bound_leaves_a_scale_well_above_it_alone():
     assert likelihood(drawn(1, 1, 6)).scale.unique().item() == pytest.approx(math.exp(-1), abs=1e-8)
 
 
+@pytest.mark.parametrize(("kind", "power"), [(Gaussian, 2), (Laplace, 1)])
+def test_the_optimal_scale_is_the_batchs_own_in_training_and_gradients_flow_through_it(kind, power):
+    likelihood = kind(TABLE, "optimal").double()
+    output, x = drawn(3, 50, 6).requires_grad_(), drawn(50, 6, seed=1)
+    spread = (x - output).abs().pow(power).mean()
+    nll = 3 * (math.log(2 * math.pi) + spread.log() + 1) if power == 2 else 6 * ((2 * spread).log() + 1)
+    loss = -likelihood(output).log_prob(x).mean()
+    torch.testing.assert_close(loss, nll, **EXACT)
+    (ours,), (truth,) = (torch.autograd.grad(value, output, retain_graph=True) for value in (loss, nll))
+    torch.testing.assert_close(ours, truth, **EXACT)
+    assert not list(likelihood.parameters())
+
+
+def test_the_optimal_scale_is_a_moving_average_in_evaluation_that_is_saved_and_moved_by_training_alone():
+    likelihood = Gaussian(TABLE, "optimal").double()
+    output, x = drawn(1, 50, 6), drawn(50, 6, seed=1)
+    assert likelihood.eval()(output).variance.unique().tolist() == [1.0]
+    expected, mse = 0.0, (x - output[0]).square().mean()
+    for batch in range(1, 16):
+        likelihood.train()(output).log_prob(batch * x + (1 - batch) * output[0])
+        expected += (batch**2 * mse - expected) * max(1 / batch, 0.1)
+    with torch.no_grad():
+        likelihood(output).log_prob(9 * x)
+    likelihood.eval()(output).log_prob(9 * x)
+    px = likelihood(output)
+    torch.testing.assert_close(px.variance, expected.expand(1, 50, 6), **EXACT)
+    truth = td.Independent(td.Normal(output, expected.sqrt()), 1).log_prob(x)
+    torch.testing.assert_close(px.log_prob(x), truth, **EXACT)
+    torch.testing.assert_close(likelihood(output[:, :7]).log_prob(x[:7]), truth[:, :7], **EXACT)
+    again = Gaussian(TABLE, "optimal").double()
+    again.load_state_dict(likelihood.state_dict())
+    assert torch.equal(again.eval()(output).log_prob(x), px.log_prob(x))
+
+
+@pytest.mark.parametrize("form", ["shared", "per-dimension", "per-example", "optimal"])
+@pytest.mark.parametrize("kind", [Gaussian, Laplace])
+def test_data_that_is_decoded_exactly_has_a_finite_density_and_no_gradient_that_is_not(kind, form):
+    likelihood = kind(TABLE, form, min_log_scale=-4.0)
+    output = torch.zeros(2, 5, likelihood.outputs.size, requires_grad=True)
+    optimizer = torch.optim.Adam([output, *likelihood.parameters()], lr=1.0)
+    for _ in range(100):
+        loss = -likelihood(output).log_prob(torch.ones(5, 6)).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        assert all(p.grad.isfinite().all() for p in (output, *likelihood.parameters()))
+        optimizer.step()
+    with torch.no_grad():
+        output[..., :6] = 1.0
+        if form == "per-example":
+            output[..., 6] = -100.0
+    most = 6 * (4 - 0.5 * math.log(2 * math.pi) if kind is Gaussian else 4 - math.log(2))
+    px = likelihood(output)
+    assert px.log_prob(torch.ones(5, 6)).max().item() <= most + 1e-4
+    assert px.log_prob(torch.ones(5, 6)).isfinite().all()
+
+
+@pytest.mark.parametrize("form", FORMS)
+@pytest.mark.parametrize(("kind", "theirs"), REAL)
+def test_a_sigmoid_keeps_the_mean_between_0_and_1(kind, theirs, form):
+    likelihood, plain = (scaled(kind, form, IMAGE, mean=mean) for mean in ("sigmoid", "linear"))
+    output, x = drawn(3, 5, likelihood.outputs.size), drawn(5, *IMAGE.shape, seed=1).sigmoid()
+    px = likelihood(output)
+    loc = output[..., : IMAGE.size].sigmoid().reshape(3, 5, *IMAGE.shape)
+    torch.testing.assert_close(px.mean, loc, **EXACT)
+    truth = td.Independent(theirs(loc, plain(output).scale), 3)
+    torch.testing.assert_close(px.log_prob(x), truth.log_prob(x), **EXACT)
+
+
 @pytest.mark.parametrize("spec", [BITS, IMAGE])
 def test_bernoulli_is_the_cross_entropy_of_the_logits(spec):
     likelihood = Bernoulli(spec)
@@ -182,9 +250,19 @@ def test_data_that_a_likelihood_cannot_model_is_refused(kind, spec, message):
     assert "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("kind", [Gaussian, Laplace])
+def test_a_mean_between_0_and_1_is_refused_for_data_beyond(kind):
+    message = f"{kind.__name__} with mean=sigmoid needs data in .0, 1., .* use --preprocess minmax, or mean=linear"
+    for spec in (TABLE, GREY):
+        with pytest.raises(CompositionError, match=message) as caught:
+            kind(spec, mean="sigmoid")
+        assert "\n" not in str(caught.value)
+
+
 def test_likelihoods_are_built_from_text():
-    likelihood = build_part("likelihood", "gaussian=per-example,min_log_scale=-3", spec=TABLE)
-    assert (likelihood.form, likelihood.min_log_scale) == ("per-example", -3)
+    likelihood = build_part("likelihood", "gaussian=per-example,min_log_scale=-3,mean=sigmoid", spec=BITS)
+    assert (likelihood.form, likelihood.min_log_scale, likelihood.mean) == ("per-example", -3, "sigmoid")
+    assert build_part("likelihood", "laplace=optimal", spec=TABLE).form == "optimal"
     with pytest.raises(UsageError, match=r"likelihood 'gaussian': scale: .*'per-dimension'"):
         build_part("likelihood", "gaussian=huge", spec=TABLE)
     with pytest.raises(UsageError, match="likelihood 'bernoulli' takes no value"):

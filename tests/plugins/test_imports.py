@@ -20,13 +20,15 @@ FLOORS = [
     {"training"},
     {"evaluation"},
     {"plots"},
+    {"inspection"},
+    {"reopening"},
     {"api"},
     {"cli"},
 ]
 FLOOR = {name: index for index, names in enumerate(FLOORS) for name in names}
 # the package's own front doors: they stand on all floors, and nobody below imports them
 OUTSIDE = {"__init__", "__main__", "manifest"}
-FOLDERS = {"data", "evaluation", "parts", "plots", "registry", "training"}
+FOLDERS = {"data", "evaluation", "inspection", "parts", "plots", "registry", "training"}
 
 
 def imports(text):

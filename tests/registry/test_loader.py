@@ -14,7 +14,7 @@ from aezoo import registry
 from aezoo.config import Config
 from aezoo.errors import PluginError, UnknownNameError
 from aezoo.options import ModelConfig
-from aezoo.registry import DatasetEntry, Lookup, Model, Part, hookspecs
+from aezoo.registry import DatasetEntry, Inspection, Lookup, Model, Part, hookspecs
 from aezoo.registry.plugins import HOOKS, Plugins
 from aezoo.training import Events
 
@@ -39,7 +39,11 @@ class Thawed(ModelConfig):
 
 
 def entry_for(kind, name):
-    made = {"model": lambda: Model(name, ModelConfig, print), "dataset": lambda: DatasetEntry(name, print, Options)}
+    made = {
+        "model": lambda: Model(name, ModelConfig, print),
+        "dataset": lambda: DatasetEntry(name, print, Options),
+        "inspection": lambda: Inspection(name, print, Options),
+    }
     return made.get(kind, lambda: Part(name, print, Options))()
 
 
@@ -205,6 +209,7 @@ def raises(error):
         (module(aezoo_priors=lambda: ["l1"]), "aezoo_priors gave 'l1', which is no aezoo.Part"),
         (module(aezoo_models=lambda: [Part("p", print, Options)]), "which is no aezoo.Model"),
         (module(aezoo_datasets=lambda: [Part("p", print, Options)]), "which is no aezoo.DatasetEntry"),
+        (module(aezoo_inspections=lambda: [Part("p", print, Options)]), "which is no aezoo.Inspection"),
         (module(aezoo_priors=lambda: [Part("two words", print)]), "the name 'two words': use letters"),
         (module(aezoo_priors=lambda: [Part("", print)]), "gave the name ''"),
         (module(aezoo_priors=lambda: [Part(3, print)]), "gave the name 3"),

@@ -1,0 +1,66 @@
+"""Grey values as probabilities of a one: the binary data that likelihoods of the field are compared on.
+
+Shapes: N rows of the dataset, *X one datum.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal
+
+import numpy as np
+from torch.utils.data import Dataset as TorchDataset
+
+from aezoo.data.dataset import Dataset
+from aezoo.errors import DataError, UsageError
+from aezoo.rows import as_tensor
+
+Binarize = Literal["none", "static", "dynamic"]
+# values drawn in one go: uniform numbers for all of MNIST would take half a gigabyte
+CHUNK = 1 << 22
+
+
+def binarized(dataset: Dataset, how: Binarize = "dynamic", seed: int = 0) -> Dataset:
+    """Zeros and ones, drawn with probability ``(x − low) / (high − low)`` of a one.
+
+    ``static`` draws every row once (Salakhutdinov & Murray 2008). ``dynamic`` does so too, for all that is measured,
+    and draws the rows of each training batch afresh from the run's own stream (Burda et al. 2016, arXiv:1509.00519).
+    ``none`` gives the dataset back as it is. ``seed`` is that of the rows drawn once.
+
+    Raises:
+        UsageError: no such way.
+        DataError: the range of the values is not known, values lie outside, or the rows are those of a torch dataset.
+    """
+    if how == "none":
+        return dataset
+    if how not in ("static", "dynamic"):
+        raise UsageError(f"no way {how!r} to binarize: choose none, static or dynamic.")
+    rates = _rates(dataset)
+    # the legacy generator's stream is frozen: a later NumPy draws the same rows
+    draw = np.random.RandomState(seed)
+    x = np.empty(rates.shape, dtype=np.uint8)
+    size = max(1, CHUNK // dataset.spec.size)
+    for start in range(0, len(x), size):
+        part = rates[start : start + size]
+        x[start : start + size] = draw.random_sample(part.shape) < part
+    spec = dataset.spec.model_copy(update={"low": 0.0, "high": 1.0, "levels": 2, "scaling": "none"})
+    return Dataset(
+        x,
+        dataset.labels if dataset.label_names is None else np.array(dataset.label_names)[dataset.labels],
+        spec=spec,
+        test=dataset.test,
+        source=dataset.source,
+        truth=dataset.truth,
+        rates=rates if how == "dynamic" else None,
+    )
+
+
+def _rates(dataset: Dataset) -> np.ndarray[Any, np.dtype[np.float32]]:
+    spec = dataset.spec
+    if isinstance(dataset.x, TorchDataset):
+        raise DataError(f"{spec.name} is a torch dataset, read row by row: binarize its items in it.")
+    if spec.low is None or spec.high is None:
+        raise DataError(f"{spec.name} states no range of its values, so that none is a probability: give a spec.")
+    rates = (as_tensor(dataset.x).cpu().float().numpy() - np.float32(spec.low)) / np.float32(spec.high - spec.low)
+    if rates.min() < 0 or rates.max() > 1:
+        raise DataError(f"{spec.name} has values outside {spec.low:g} to {spec.high:g}: rescale them.")
+    return rates

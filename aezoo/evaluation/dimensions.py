@@ -1,0 +1,144 @@
+"""How much each value of a code is used, and where its mass lies.
+
+Shapes: n rows, B batch, Z values of one code (flattened), *Z one code.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, NamedTuple
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch import distributions as td
+from torch.distributions import Distribution
+
+from aezoo.autoencoder import Autoencoder
+from aezoo.data import Split
+from aezoo.errors import CapabilityError, DataError
+from aezoo.evaluation.needs import need
+from aezoo.evaluation.raw import filled
+from aezoo.evaluation.split import Array, encode_split
+from aezoo.parts import LaplaceDistribution, Normal
+from aezoo.streams import random_stream
+
+# draws of the posterior a row, where a divergence has no closed form
+DRAWS = 64
+
+
+class Activity(NamedTuple):
+    """How much each value of a code is used."""
+
+    measure: Literal["KL", "variance"]
+    """The mean KL to the prior in nats, or the variance of the posterior mean where there is no such KL."""
+    values: Array
+    """(Z,)."""
+
+    def label(self, dim: int) -> str:
+        """The value of the code and its figure."""
+        return f"{dim} ({self.measure} {self.values[dim]:.3g})"
+
+
+class Quantiles(NamedTuple):
+    """Where the mass of each value of a code lies."""
+
+    values: Array
+    """(levels, Z)."""
+    centre: Array
+    """(Z,): the mean."""
+    source: Literal["the prior", "the codes"]
+    """Whose quantiles and mean they are."""
+
+
+def split_codes(model: Autoencoder, split: Split) -> Array:
+    """The posterior means (n, Z) of a split, checked; raises DataError where there are no rows or no finite codes."""
+    codes = encode_split(model, filled(split))
+    if not np.isfinite(codes).all():
+        raise DataError("the model's codes are not finite: it has diverged, train it anew with a lower lr.")
+    return codes
+
+
+def marginals(p: Distribution) -> Distribution | None:
+    """The distribution of each value of a code by itself, event (), where ``p`` has such a form; else None.
+
+    Values of a Gaussian, Laplace or other independent code, and of a mixture of such. Only values that are independent
+    have divergences that sum to that of the whole code.
+    """
+    if isinstance(p, Normal):
+        return td.Normal(p.loc, p.scale, validate_args=False)
+    if isinstance(p, LaplaceDistribution):
+        return td.Laplace(p.loc, p.scale, validate_args=False)
+    if isinstance(p, td.Independent) and not p.base_dist.event_shape:
+        base: Distribution = p.base_dist
+        return base
+    if isinstance(p, td.MixtureSameFamily):
+        parts = marginals(p.component_distribution)
+        if isinstance(parts, td.Normal):
+            # components, the first axis, are the last of torch's mixtures
+            moved = td.Normal(parts.loc.movedim(0, -1), parts.scale.movedim(0, -1), validate_args=False)
+            logits = p.mixture_distribution.logits.expand(*moved.batch_shape)
+            return td.MixtureSameFamily(td.Categorical(logits=logits, validate_args=False), moved, validate_args=False)
+    return None
+
+
+def dimension_divergence(model: Autoencoder, split: Split, *, seed: int = 0) -> Array:
+    """KL(q(z_j | x) ‖ p(z_j)) of each value of the code (Z,), nats averaged over the rows, float64.
+
+    In closed form where there is one, else by 64 draws a row. Where the prior's values are independent, they sum to
+    KL(q(z | x) ‖ p(z)); a mixture's are not, and its marginals' divergences leave out what ties them together.
+
+    Raises:
+        CapabilityError: no prior, or codes whose values have no density of their own.
+        DataError: no rows.
+    """
+    need(model, ("bound",), "the KL of each value of the code", "a variational model such as vae")
+    total: Any = 0.0
+    with torch.no_grad(), model.evaluating(), random_stream(seed, model.device):
+        p = marginals(model.prior_distribution())
+        for x in filled(split).batches(model.rows_a_pass(DRAWS)):
+            q = marginals(model.encoder(model.prepare(x)))
+            if q is None or p is None:
+                raise CapabilityError(
+                    "the KL of each value of the code needs a posterior and a prior whose values have a density each, "
+                    "which is not so of this model: use a Gaussian posterior with prior normal, laplace or mixture."
+                )
+            total = total + _divergence(q, p).double().sum(0).flatten().cpu().numpy()
+    return np.asarray(total / len(split))
+
+
+def _divergence(q: Distribution, p: Distribution) -> Tensor:
+    """(B, *Z)."""
+    try:
+        return td.kl_divergence(q, p)
+    except NotImplementedError:
+        z = q.sample((DRAWS,))
+        return (q.log_prob(z) - p.log_prob(z)).mean(0)
+
+
+def code_activity(model: Autoencoder, split: Split, *, seed: int = 0) -> Activity:
+    """How much each value of the code is used: its KL where the model has one, else its variance over the rows.
+
+    Raises:
+        DataError: no rows, or codes that are not finite.
+    """
+    try:
+        return Activity("KL", dimension_divergence(model, split, seed=seed))
+    except CapabilityError:
+        return Activity("variance", split_codes(model, split).var(axis=0, dtype=np.float64))
+
+
+def code_quantiles(model: Autoencoder, codes: Array, levels: Array) -> Quantiles:
+    """Quantiles of each value of the code at ``levels`` in (0, 1): the prior's, else those of ``codes`` (n, Z).
+
+    A Gaussian and a Laplace prior have them in closed form; a mixture has not, and a deterministic model has no prior.
+    """
+    if model.prior is not None:
+        with torch.no_grad(), model.evaluating():
+            p = marginals(model.prior_distribution())
+            shares = torch.from_numpy(levels).to(model.device)
+            if isinstance(p, td.Normal | td.Laplace):
+                exact = type(p)(p.loc.double().flatten(), p.scale.double().flatten())
+                values: Tensor = exact.icdf(shares[:, None])  # type: ignore[no-untyped-call]
+                return Quantiles(values.cpu().numpy(), exact.mean.cpu().numpy(), "the prior")
+    whole = codes.astype(np.float64)
+    return Quantiles(np.quantile(whole, levels, axis=0), whole.mean(axis=0), "the codes")

@@ -1,0 +1,1 @@
+"""Published numbers, run again: a card a script, each with its recipe, its tolerance and its written result."""
