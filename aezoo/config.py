@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import json
 import math
-from typing import Annotated, Any, Literal, Self
+import types
+import typing
+from typing import Annotated, Any, Literal, Self, get_args, get_origin
 
 from pydantic import (
     BaseModel,
@@ -110,6 +112,14 @@ Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], BeforeV
 
 Numbers = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_numbers)]
 """Numbers of rows, units or dimensions, counted from 0: a tuple or list, or text such as ``"0,5,7"``."""
+
+
+def bare_type(annotation: Any) -> Any:
+    """The type of an option that may be None or validated: ``int`` of ``int | None``."""
+    if get_origin(annotation) in (types.UnionType, typing.Union):
+        rest = [option for option in get_args(annotation) if option is not type(None)]
+        return bare_type(rest[0]) if len(rest) == 1 else annotation
+    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
 
 
 class Choice(Config):

@@ -5,6 +5,8 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from aezoo import registry
 from aezoo.autoencoder import Autoencoder
 from aezoo.data import Dataset, Split, Splits, open_data, reopen
@@ -42,10 +44,11 @@ def splits_of(
         if data is None and header.data.name not in registry.datasets:
             raise UsageError(f"{path} says nothing of where its data {header.data.name!r} is: name it by --data.")
         dataset = open_data(header.data.name if data is None else data, data_dir=data_dir, labels=labels)
-    if dataset.spec.shape == (header.data.size,):
+    if dataset.spec.shape == (header.data.size,) != header.data.shape:
         # rows laid out flat, which the model takes as they are, are shaped for what looks at them as images
         spec = dataset.spec.model_copy(update={"shape": header.data.shape})
-        dataset = Dataset(dataset.x, dataset.labels, spec=spec, test=dataset.test)
+        labels = dataset.labels if dataset.label_names is None else np.array(dataset.label_names)[dataset.labels]
+        dataset = Dataset(dataset.x, labels, spec=spec, test=dataset.test)
     if dataset.spec.shape != header.data.shape:
         raise DataError(
             f"the model was built for data of shape {header.data.shape}, and {dataset.spec.name} is of shape "

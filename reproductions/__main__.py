@@ -81,7 +81,11 @@ def _seeds(context: click.Context, parameter: click.Parameter, text: str | None)
 @click.option("--seeds", callback=_seeds, help="Seeds of the trainings, such as 0,1,2 (default: the card's).")
 @click.option("--data-dir", type=click.Path(path_type=Path), help="Folder that holds mnist/, adbench/ (or AEZOO_DATA).")
 @click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-@click.option("--out", type=click.Path(path_type=Path), help="Folder to write results and pictures to.")
+@click.option(
+    "--out",
+    type=click.Path(path_type=Path),
+    help="Folder to write results and pictures to. [default: results, beside the cards]",
+)
 @click.option("--json", "as_json", is_flag=True, help="Print the results as one JSON list.")
 def main(
     cards: tuple[str, ...],
@@ -98,11 +102,11 @@ def main(
             click.echo(f"{name}  {card(name).title} ({card(name).source})")
         return 0
     chosen = [card(name) for name in (names() if cards == ("all",) else dict.fromkeys(cards))]
-    if out is not None:
-        try:
-            out.mkdir(parents=True, exist_ok=True)
-        except OSError as error:
-            raise OutputError(f"{out}: {error.strerror}: name another folder with --out.") from None
+    out = out or HERE / "results"
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutputError(f"{out}: {error.strerror}: name another folder with --out.") from None
     context = Context(full, data_dir, device, out)
     for one in chosen:
         for folder in one.data:
@@ -110,8 +114,7 @@ def main(
     results = []
     for one in chosen:
         results.append(run(one, context, seeds))
-        if out is not None:
-            write(results[-1], out)
+        write(results[-1], out)
         if not as_json:
             click.echo(table(results[-1]))
     if as_json:

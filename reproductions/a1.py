@@ -101,6 +101,7 @@ def measure(context: Context, seed: int) -> dict[str, float]:
 
 CARD = Card(
     name="a1",
+    models=FAMILIES,
     title="Anomaly scores against a trivial one on nine sets of ADBench",
     source="Han et al. 2022, ADBench; the VAE's AUROC in % by the protocol semi",
     recipe="each family as it comes: the options of aezoo's models and of training that nobody gave are left at their "
@@ -122,5 +123,7 @@ CARD = Card(
     data=["adbench"],
     notes=[
         "Nothing was chosen by a label: there are no options but the defaults. Of the five means the best is judged.",
+        "With seed 0 no family beats the trivial score on thyroid, mammography and cardio, and sparse does not in the "
+        "mean.",
     ],
 )

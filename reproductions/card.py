@@ -2,7 +2,7 @@
 
 A result is a JSON file:
 
-- ``card``, ``title``, ``source``, ``recipe``: as the card states them.
+- ``card``, ``title``, ``source``, ``recipe``, ``models``: as the card states them.
 - ``form``: ``full``, or ``short`` with ``difference`` saying in what it falls short of the full recipe.
 - ``seeds``: of the trainings, one after the other.
 - ``rows``: one a figure: ``name``; ``published``, null where nothing was; ``obtained``, the mean over the seeds, and
@@ -90,6 +90,7 @@ class Card:
         title: one line.
         source: where the figures were published.
         recipe: what is trained, and how.
+        models: the registered models that are held to it.
         figures: what is compared.
         measure: ``measure(context, seed)`` trains with that seed and returns one number for each of the figures.
         data: folders of data that it reads, such as ``mnist``.
@@ -103,6 +104,7 @@ class Card:
     title: str
     source: str
     recipe: str
+    models: Sequence[str]
     figures: Sequence[Figure]
     measure: Callable[[Context, int], dict[str, float]]
     data: Sequence[str] = ()
@@ -170,6 +172,7 @@ def run(card: Card, context: Context, seeds: Sequence[int] | None = None) -> dic
         "title": card.title,
         "source": card.source,
         "recipe": card.recipe,
+        "models": list(card.models),
         "form": "full" if full else "short",
         "difference": None if full else card.short,
         "seeds": list(seeds),

@@ -58,6 +58,7 @@ def machine(c: float, seed: int) -> LinearSVC:
 
 CARD = Card(
     name="s1",
+    models=("sparse",),
     title="Winner-take-all sparse autoencoder on MNIST",
     source="Makhzani & Frey 2015, table 1",
     recipe="784-2000-784, ReLU code of 5 % lifetime sparsity, linear decoder with tied weights, Adam 1e-3, batch 100, "

@@ -76,6 +76,7 @@ def figures(size: int) -> list[Figure]:
 
 CARD = Card(
     name="u1",
+    models=("linear",),
     title="Linear autoencoder against PCA on MNIST",
     source="Baldi & Hornik 1989; Tipping & Bishop 1999; figures of PCA measured in NumPy",
     recipe="784-k, no activation, tied weights, squared error; SGD 1e-2 with momentum 0.9 and cosine decay, batch 250, "

@@ -37,6 +37,7 @@ def measure(context: Context, seed: int) -> dict[str, float]:
 
 CARD = Card(
     name="u2",
+    models=("undercomplete",),
     title="Deep undercomplete autoencoder on MNIST",
     source="Hinton & Salakhutdinov 2006 (3.0, pre-trained); later with ReLU and batch normalisation 2.86 to 2.65",
     recipe="784-1000-500-250-30 and its mirror, SiLU, batch normalisation, cross-entropy; Adam 2e-3 with cosine decay, "
@@ -50,9 +51,10 @@ CARD = Card(
     data=["mnist"],
     notes=[
         "The source pre-trains layer by layer; batch normalisation takes its place here.",
-        "With ReLU the same recipe reached 3.42 (train 2.64): the gap is one of generalisation, which SiLU narrows and "
-        "neither noise on the input nor weight decay did.",
-        "Test error with ReLU after 10 epochs of batches of 256: 4.03 with the cross-entropy, 4.29 with the squared "
-        "error of sigmoid means, 7.38 with that of linear outputs, and 9.96 with these and no normalisation.",
+        "With ReLU the same recipe reached 3.42 on the test images and 2.64 on the training images: the gap is one of "
+        "generalisation. After 10 epochs on 15,000 images the test error was 5.89 with ReLU, 6.59 with Gaussian noise "
+        "of 0.2 on the input, 5.88 with a decoupled weight decay of 0.05, and 5.40 with SiLU.",
+        "With ReLU after 10 epochs of batches of 256: 4.03 with the cross-entropy, 4.29 with the squared error of "
+        "sigmoid means, 7.38 with that of linear outputs (rate 1e-3), and 9.96 with these and no normalisation.",
     ],
 )

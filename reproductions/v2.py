@@ -28,6 +28,7 @@ def measure(context: Context, seed: int) -> dict[str, float]:
 
 CARD = Card(
     name="v2",
+    models=("vae",),
     title="Bernoulli VAE on MNIST",
     source="PyTorch examples, vae: test losses 105.5585 and 105.5890",
     recipe="784-400-20, ReLU, Adam 1e-3, batch 128, 10 epochs, cross-entropy of grey levels + KL, one draw",

@@ -60,6 +60,7 @@ def likelihoods(name: str, judged: bool) -> list[Figure]:
 
 CARD = Card(
     name="v3",
+    models=("iwae",),
     title="Importance-weighted VAE on dynamically binarised MNIST",
     source="Burda et al. 2016, as re-implemented",
     recipe="784-200-200-50, tanh, Bernoulli; Adam 1e-3 with cosine decay (the rate is ours), batch 1000, "

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from aezoo import registry
-from aezoo.cli.output import as_json, figure, note, print_json, print_table
+from aezoo.cli.output import as_json, figure, note_broken, print_json, print_table
 from aezoo.errors import DataError, UnknownNameError
 from aezoo.registry import Entry
 
@@ -21,12 +21,6 @@ def _brief(entry: Entry) -> dict[str, Any]:
         "plugin": entry.plugin,
         "distribution": entry.distribution,
     }
-
-
-def _note_broken() -> None:
-    for plugin in registry.plugins:
-        if plugin.error:
-            note(f"{plugin.title} is left out: {plugin.error}")
 
 
 @click.command("list")
@@ -44,7 +38,7 @@ def list_(family: str | None, parts: bool, as_json: bool) -> None:
         for entry in sorted(lookup.find(), key=lambda found: (found.family, found.name))
         if family in (None, entry.family)
     ]
-    _note_broken()
+    note_broken()
     if not rows and family:
         known = sorted({entry.family for lookup in lookups.values() for entry in lookup.find() if entry.family})
         raise UnknownNameError(f"no family {family!r}: there are {', '.join(known)}.")
@@ -60,7 +54,7 @@ def list_(family: str | None, parts: bool, as_json: bool) -> None:
 @click.argument("name")
 @as_json
 def show(name: str, as_json: bool) -> None:
-    """Show all about a model, part or dataset: options, references, capabilities, results."""
+    """Show all about a model, part, dataset or inspection: options, references, capabilities, results."""
     found = [entry for lookup in _lookups() for entry in lookup.find(name=name)]
     if not found:
         registry.models[name]

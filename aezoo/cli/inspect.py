@@ -10,9 +10,10 @@ from pydantic.fields import FieldInfo
 
 from aezoo import registry
 from aezoo.cli.options import ConfigOption, Sectioned, given, shown
-from aezoo.cli.output import as_json, figure, note, print_json, print_table
+from aezoo.cli.output import as_json, figure, note, note_broken, print_json, print_table
 from aezoo.cli.use import data_options, device, seed
-from aezoo.errors import CapabilityError, CompositionError, DataError, UsageError
+from aezoo.config import Config
+from aezoo.errors import UsageError, ZooError
 
 
 class Looked(click.Option):
@@ -29,10 +30,14 @@ class InspectCommand(Sectioned):
     ) -> click.Context:
         """Adds the inspections before the arguments are read."""
         own = [option for option in self.params if not isinstance(option, Looked | ConfigOption)]
-        entries = registry.inspections.find()
+        entries = _entries()
         flags = [Looked([_parameter(e.name), f"--{e.name}"], is_flag=True, help=e.summary) for e in entries]
         self.params = [*own, *flags, *_options(entries)]
-        return super().make_context(info_name, args, parent, **extra)
+        try:
+            return super().make_context(info_name, args, parent, **extra)
+        except click.NoSuchOption:
+            note_broken()
+            raise
 
 
 @click.command(cls=InspectCommand)
@@ -47,10 +52,12 @@ class InspectCommand(Sectioned):
 @click.pass_context
 def inspect(ctx: click.Context, /, run: str, everything: bool, as_json: bool, **arguments: Any) -> None:
     """Look at a trained model: figures and pictures, drawn into the run's folder."""
-    entries = registry.inspections.find()
+    entries = _entries()
     asked = [entry for entry in entries if everything or arguments[_parameter(entry.name)]]
     options = given(ctx.command, ctx)
     _refuse_idle(asked, options, [entry.name for entry in entries])
+    # refused now, and not when the inspections before them have taken their time
+    chosen = {entry.name: _chosen(entry, options) for entry in asked}
     from aezoo.inspection import Subject, look, save_finding
     from aezoo.reopening import open_run, rows_of, splits_of
     from aezoo.training import INSPECT_FOLDER, Progress
@@ -60,21 +67,19 @@ def inspect(ctx: click.Context, /, run: str, everything: bool, as_json: bool, **
     splits = splits_of(run, header, **places)
     subject = Subject(model, splits, rows_of(splits, arguments["split"]), arguments["seed"])
     folder = Path(arguments["out"] or (Path(run) if Path(run).is_dir() else Path(run).parent) / INSPECT_FOLDER)
-    folder.mkdir(parents=True, exist_ok=True)
     answers: dict[str, Any] = {}
     progress = Progress()
     with progress.of(len(asked), 1, "inspection"):
         for entry in asked:
-            theirs = {key: value for key, value in options.items() if key in entry.options.keys()}  # noqa: SIM118
             try:
-                found = look(subject, entry.name, **theirs)
-            except (CapabilityError, CompositionError, DataError) as error:
+                found = look(subject, entry.name, **chosen[entry.name].model_dump())
+            except ZooError as error:
                 if not everything:
                     raise
                 note(f"{entry.name} is left out: {error}")
                 continue
             about = {"inspection": entry.name, "split": arguments["split"], "seed": subject.seed}
-            about["options"] = entry.options.parse(theirs).model_dump(mode="json")
+            about["options"] = chosen[entry.name].model_dump(mode="json")
             paths = save_finding(found, folder, entry.name, about)
             answers[entry.name] = {**found.figures, "files": [str(path) for path in paths]}
             progress.advance(1)
@@ -82,6 +87,17 @@ def inspect(ctx: click.Context, /, run: str, everything: bool, as_json: bool, **
                 _print(entry.name, found.figures, paths)
     if as_json:
         print_json({"run": run, **answers})
+
+
+def _entries() -> list[registry.Inspection]:
+    """The inspections, one of each name; ``look`` says so when two plugins claim the name that is asked for."""
+    return list({entry.name: entry for entry in registry.inspections.find()}.values())
+
+
+def _chosen(entry: registry.Inspection, options: dict[str, Any]) -> Config:
+    """The options of one inspection, of all that were given."""
+    theirs = {key: value for key, value in options.items() if key in entry.options.model_fields}
+    return entry.options.parse(theirs, owner=f"inspection {entry.name!r}")
 
 
 def _print(name: str, figures: dict[str, Any], paths: list[Path]) -> None:

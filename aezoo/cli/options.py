@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from aezoo import registry
-from aezoo.config import Choice, Config, read_value
+from aezoo.config import Choice, Config, bare_type, read_value
 
 
 class ConfigOption(click.Option):
@@ -22,7 +22,7 @@ class ConfigOption(click.Option):
         self.field_name = name
         extra = _extra(field)
         flag = "--" + str(extra.get("flag", name)).replace("_", "-")
-        plain = _without_none(field.annotation)
+        plain = bare_type(field.annotation)
         is_flag = plain is bool
         self._annotation = plain
         super().__init__(
@@ -73,14 +73,6 @@ def given(command: click.Command, ctx: click.Context) -> dict[str, Any]:
 
 def _extra(field: FieldInfo) -> dict[str, Any]:
     return dict(field.json_schema_extra) if isinstance(field.json_schema_extra, dict) else {}
-
-
-def _without_none(annotation: Any) -> Any:
-    if get_origin(annotation) in (types.UnionType, typing.Union):
-        rest = [option for option in get_args(annotation) if option is not type(None)]
-        if len(rest) == 1:
-            return rest[0]
-    return annotation
 
 
 def _reads_text(annotation: Any) -> bool:

@@ -10,6 +10,8 @@ from typing import Any
 
 import click
 
+from aezoo import registry
+
 as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
 
 
@@ -54,3 +56,10 @@ def figure(value: float | int | str | None) -> str:
 def note(message: str) -> None:
     """Something the user should know, beside the output."""
     click.echo(f"aezoo: note: {message}", err=True)
+
+
+def note_broken() -> None:
+    """The plugins that cannot be used, and why."""
+    for plugin in registry.plugins:
+        if plugin.error:
+            note(f"{plugin.title} is left out: {plugin.error}")

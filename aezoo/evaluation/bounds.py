@@ -9,6 +9,7 @@ import numpy as np
 from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
 from aezoo.evaluation.needs import need
+from aezoo.evaluation.raw import filled
 
 
 def negative_elbo(model: Autoencoder, split: Split, *, draws: int = 10, seed: int = 0) -> float:
@@ -19,12 +20,13 @@ def negative_elbo(model: Autoencoder, split: Split, *, draws: int = 10, seed: in
 
     Raises:
         CapabilityError: the model has no such bound.
+        DataError: the split has no rows.
         UsageError: ``draws`` is below 1.
     """
     need(model, ("bound",), "an evidence bound", "a variational model such as vae")
     size = model.rows_a_pass(max(1, draws))
     total = 0.0
-    for index, x in enumerate(split.batches(size)):
+    for index, x in enumerate(filled(split).batches(size)):
         # one seed for all passes would give their rows the same noise
         stream = int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
         total += float(model.score(x, draws=draws, seed=stream, batch_size=size).double().sum())

@@ -11,6 +11,7 @@ import torch
 from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
 from aezoo.errors import CapabilityError
+from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array
 
 
@@ -19,12 +20,13 @@ def code_counts(model: Autoencoder, split: Split) -> Array:
 
     Raises:
         CapabilityError: the model's codes are not discrete.
+        DataError: the split has no rows.
     """
     if "discrete" not in model.capabilities:
         raise CapabilityError("a codebook needs a model with discrete codes: use vq-vae.")
     counts: Array | None = None
     with torch.no_grad(), model.evaluating():
-        for x in split.batches(model.rows_a_pass()):
+        for x in filled(split).batches(model.rows_a_pass()):
             q = model.encoder(model.prepare(x))
             found = torch.bincount(q.index.flatten(), minlength=q.count).cpu().numpy()
             counts = found if counts is None else counts + found

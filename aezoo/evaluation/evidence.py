@@ -134,7 +134,8 @@ def importance_sampling(model: Autoencoder, split: Split, *, draws: int = 500, s
     """log p(x) of each row with its posterior as the proposal, w_k = p(x, z_k)/q(z_k | x). Burda et al. 2016.
 
     ``model.log_likelihood`` gives the same estimate of arrays. Deterministic; in memory that does not grow with the
-    rows.
+    rows. A proposal that is a single code, as vq-vae's, reaches no other: the estimate stays the bound, with no error
+    to be seen, however many draws.
 
     Raises:
         CapabilityError: the model has no likelihood.

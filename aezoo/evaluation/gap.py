@@ -66,7 +66,8 @@ def inference_gap(model: Autoencoder, split: Split, *, draws: int = 1000, steps:
     if draws < 1 or steps < 1:
         raise UsageError(f"a gap needs at least 1 draw and 1 step (got {draws} and {steps}): raise them.")
     found: list[Tensor] = []
-    with torch.no_grad(), model.evaluating(), random_stream(seed, model.device):
+    # out of a caller's inference mode, which records nothing to differentiate
+    with torch.inference_mode(False), torch.no_grad(), model.evaluating(), random_stream(seed, model.device):
         # the way back through the decoder keeps what a pass forward lets go
         size = max(1, min(rows_at_once(model, draws), model.rows_a_pass(4 * DRAWS_A_STEP)))
         for raw in filled(split).batches(size):

@@ -64,7 +64,8 @@ def gradient_spreads(
         raise CapabilityError("there is no gradient of a density here to estimate: use a model such as vae.")
     if draws < 1 or repeats < 2:
         raise UsageError(f"a variance needs at least 1 draw and 2 repeats (got {draws} and {repeats}): raise them.")
-    with model.evaluating(), random_stream(seed, model.device), torch.enable_grad():
+    # out of a caller's inference mode, which records nothing to differentiate
+    with torch.inference_mode(False), torch.enable_grad(), model.evaluating(), random_stream(seed, model.device):
         x = model.prepare(filled(split).rows())
         names = ESTIMATORS if getattr(model.encoder(x), "has_rsample", True) else ESTIMATORS[1:]
         first = [_gradient(model, x, parameters, draws, names[0]) for _ in range(min(repeats, 50))]

@@ -118,6 +118,14 @@ def raw_rows(split: Split, numbers: Sequence[int]) -> Tensor:
     return Split(split.dataset, split.index[np.asarray(numbers, dtype=np.int64)]).rows()
 
 
+def _refuse_discrete(model: Autoencoder) -> None:
+    if "discrete" in model.capabilities:
+        raise CapabilityError(
+            "the vectors of a codebook have nothing between them to move over, and this model's codes are made of "
+            "them: use codebook, or a model such as vae."
+        )
+
+
 def _levels(count: int, name: str) -> Array:
     if count < 2:
         raise UsageError(f"{name} must be at least 2 (got {count}).")
@@ -164,10 +172,11 @@ def latent_plane(
         seed: of the choice of rows, and of the draws of a divergence that has no closed form.
 
     Raises:
-        CapabilityError: the code has one value.
+        CapabilityError: the code has one value, or comes from a codebook.
         UsageError: dims that are not there or not two, or more data than fit.
         DataError: no rows, or codes that are not finite.
     """
+    _refuse_discrete(model)
     some = some_rows(split, ROWS, seed)
     codes = split_codes(model, some)
     if codes.shape[1] < 2:
@@ -206,9 +215,11 @@ def latent_traversal(
         seed: of the choice of rows, and of the draws of a divergence that has no closed form.
 
     Raises:
+        CapabilityError: the code comes from a codebook.
         UsageError: a row or a dim that is not there, or more data than fit.
         DataError: no rows, or codes that are not finite.
     """
+    _refuse_discrete(model)
     row = raw_rows(split, [index])
     some = some_rows(split, ROWS, seed)
     activity = code_activity(model, some, seed=seed)
@@ -300,7 +311,10 @@ def class_means(model: Autoencoder, split: Split) -> ClassMeans:
     labels = split.labels
     if labels is None or not len(labels):
         lacks = "no labels" if labels is None else "no rows in this split"
-        raise DataError(f"the mean of each class needs labelled rows, and {split.dataset.spec.name} has {lacks}.")
+        raise DataError(
+            f"the mean of each class needs labelled rows, and {split.dataset.spec.name} has {lacks}: give labels "
+            "(--labels, or label=COLUMN of a table)."
+        )
     classes, numbers, counts = np.unique(labels, return_inverse=True, return_counts=True)
     if len(classes) > MOST_CLASSES:
         raise DataError(

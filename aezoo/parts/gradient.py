@@ -22,7 +22,8 @@ def score_function(error: Tensor, q: Posterior, z: Tensor, *, baseline: bool = T
     ∇E_q[e(z)] = E_q[∇e(z) + e(z)·∇log q(z | x)] for any e and any density q, continuous or discrete: the log-derivative
     trick, or REINFORCE. From each error the mean error of the row's other draws is subtracted, or with one draw that of
     the other rows: a baseline that does not depend on the draw itself leaves the expectation as it is and takes most of
-    the variance. Unbiased where an error depends on its own draw alone. Williams 1992; Kool et al. 2019, "Buy 4
+    the variance. Unbiased where an error depends on its own draw alone; one that others enter too, by an optimal scale
+    or a batch normalisation, leaves a bias that falls with their number. Williams 1992; Kool et al. 2019, "Buy 4
     REINFORCE samples, get a baseline for free!".
 
     Args:

@@ -12,8 +12,10 @@ from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
+from matplotlib.axis import Axis, XAxis
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullFormatter
 
 from aezoo.config import DataSpec
 from aezoo.training import write_whole
@@ -106,6 +108,22 @@ def pair_panels(below: Array, above: Array, names: tuple[str, str], axis: str = 
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False, markerscale=2)
     return figure
+
+
+class _FewTicks(LogLocator):
+    """1, 2 and 5 of each decade, or 1 alone where there are many decades."""
+
+    def tick_values(self, vmin: float, vmax: float) -> Sequence[float]:
+        self.set_params(subs=(1, 2, 5) if vmax < 1e3 * vmin else (1,))
+        return super().tick_values(vmin, vmax)
+
+
+def plain_log(axis: Axis) -> None:
+    """A logarithmic axis, with few ticks that do not run into each other, and numbers as they are commonly written."""
+    (axis.axes.set_xscale if isinstance(axis, XAxis) else axis.axes.set_yscale)("log")
+    axis.set_major_locator(_FewTicks())
+    axis.set_major_formatter("{x:.3g}")
+    axis.set_minor_formatter(NullFormatter())
 
 
 def class_colours(count: int) -> Array:

@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from aezoo.evaluation import Evidence, Gap, Spread, standard_error
-from aezoo.plots.canvas import BLUE, GREY, ORANGE, Array, new_figure
+from aezoo.plots.canvas import BLUE, GREY, ORANGE, Array, new_figure, plain_log
 
 COLOURS = (BLUE, ORANGE, GREY)
 BINS = 40
@@ -27,7 +27,7 @@ def plot_spreads(spreads: Mapping[str, Array]) -> Figure:
     positive = shown[shown > 0]
     if positive.size and shown.max() > 10 * positive.min():
         # an exact posterior leaves rounding errors, which a logarithmic axis would stretch over most of the picture
-        axes.set_xscale("log")
+        plain_log(axes.xaxis)
         low = max(positive.min(), 1e-6 * shown.max())
         edges = np.geomspace(low, shown.max() * 1.001, BINS + 1)
     else:
@@ -64,7 +64,7 @@ def plot_bounds(evidence: Evidence) -> Figure:
     sizes = list(evidence.bounds)
     means = np.array([bound.mean() for bound in evidence.bounds.values()])
     left.plot(sizes, means, color=BLUE, marker="o", markersize=4)
-    left.set_xscale("log")
+    plain_log(left.xaxis)
     left.set_xlabel("draws in the bound, k")
     left.set_ylabel("nats per example")
     left.set_title(f"from the ELBO (k = 1) to log p(x) (k = {sizes[-1]})", fontsize="medium")

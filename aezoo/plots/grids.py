@@ -68,7 +68,7 @@ def strip_panels(groups: Sequence[Strips], title: str, axis: str) -> Figure:
         axes.imshow(group.values, cmap="RdBu_r", norm=scale, aspect="auto", interpolation="nearest")
         ticks = _ticks(len(group.labels))
         axes.set_yticks(ticks, [group.labels[i] for i in ticks], fontsize="small")
-        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True))
+        axes.xaxis.set_major_locator(MaxNLocator(6, integer=True, min_n_ticks=1))
     colour_bar(figure, list(panels), scale)
     figure.supxlabel("column", fontsize="medium")
     figure.supylabel(axis, fontsize="medium")
@@ -91,6 +91,8 @@ def image_rows(
     lines, ticks = _ticks(down, 2 * MOST_LABELS), _ticks(across)
     axes.set_yticks([(i + 0.5) * height / down - 0.5 for i in lines], [rows[i] for i in lines], fontsize="small")
     axes.set_xticks([(i + 0.5) * width / across - 0.5 for i in ticks], [columns[i] for i in ticks], fontsize="small")
+    # the layout makes room for the labels left of where the axes stand, before their images' shape makes them narrower
+    axes.set_anchor("W")
     axes.tick_params(length=0)
     axes.set_title(title, fontsize="medium")
     return figure

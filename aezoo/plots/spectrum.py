@@ -9,16 +9,16 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from aezoo.plots.canvas import BLUE, Array, new_figure
+from aezoo.plots.canvas import BLUE, Array, new_figure, plain_log
 
-# a value that rounding alone keeps from zero would stretch the axis until nothing else is seen
-LEAST = 1e-7
+# values that float32's rounding alone keeps from zero would stretch the axis until nothing else is seen
+LEAST = 1e-5
 
 
 def plot_spectrum(spectrum: Array) -> Figure:
     """Singular values (n, R) in falling order: their median over the rows and the middle half around it.
 
-    On a logarithmic axis, unless all are 0; values below 10⁻⁷ of the greatest count as 0 and are left out.
+    On a logarithmic axis, unless all are 0; values below 10⁻⁵ of the greatest count as 0 and are left out.
     """
     shown = np.where(spectrum > LEAST * spectrum.max(initial=0.0), spectrum, 0.0)
     quarters = np.percentile(shown, [25, 50, 75], axis=0)
@@ -26,14 +26,14 @@ def plot_spectrum(spectrum: Array) -> Figure:
     figure = new_figure(6.5, 4.2)
     axes = figure.add_subplot()
     if shown.any():
-        axes.set_yscale("log")
+        plain_log(axes.yaxis)
         quarters = np.where(quarters > 0, quarters, np.nan)
         floor = np.where(np.isnan(quarters[0]), np.nanmin(quarters, initial=np.inf), quarters[0])
         axes.fill_between(
             index, floor, quarters[2], color=BLUE, alpha=0.2, linewidth=0, label="middle half of the rows"
         )
     axes.plot(index, quarters[1], color=BLUE, marker="o" if len(index) <= 64 else "", markersize=4, label="median")
-    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True, min_n_ticks=1))
     axes.set_xlim(0.5, len(index) + 0.5)
     axes.set_xlabel("number, by size")
     axes.set_ylabel("singular value: how far a unit step moves the code")

@@ -7,10 +7,9 @@ from __future__ import annotations
 
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.ticker import LogLocator, NullFormatter
 
 from aezoo.evaluation import DecoderVariance
-from aezoo.plots.canvas import BLUE, ORANGE, Array, new_figure
+from aezoo.plots.canvas import BLUE, ORANGE, Array, new_figure, plain_log
 
 MOST_POINTS = 5000
 
@@ -43,11 +42,7 @@ def _panel(axes: Axes, pair: Array, found: DecoderVariance) -> None:
     ends = [ends[0] / 1.3, ends[1] * 1.3]
     axes.plot(ends, ends, color="black", linewidth=1, label="as large as the errors")
     axes.axhline(found.optimal, color=ORANGE, linewidth=1, label="optimal shared scale")
-    axes.set_xscale("log")
-    axes.set_yscale("log")
+    plain_log(axes.xaxis)
+    plain_log(axes.yaxis)
     axes.set_xlim(*ends)
     axes.set_ylim(*ends)
-    for axis in (axes.xaxis, axes.yaxis):
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5)))
-        axis.set_major_formatter("{x:.3g}")
-        axis.set_minor_formatter(NullFormatter())

@@ -17,6 +17,7 @@ from typing import Any
 
 import pluggy
 
+from aezoo.config import bare_type
 from aezoo.errors import PluginError
 from aezoo.options import INSPECT_PLACES, PLACES, ModelConfig, TrainConfig
 from aezoo.registry import hookspecs
@@ -119,7 +120,9 @@ class Plugins:
         try:
             _refuse_unknown_hooks(self.manager, plugin.module)
             self.manager.register(plugin.module, name=unique)
-            plugin.entries = {kind: list(_collect(plugin, kind, hook)) for kind, hook in HOOKS.items()}
+            entries = {kind: list(_collect(plugin, kind, hook)) for kind, hook in HOOKS.items()}
+            _refuse_clashes(entries["inspection"], list(self.entries("inspection")))
+            plugin.entries = entries
         except (Exception, SystemExit) as error:
             if self.manager.has_plugin(unique):
                 self.manager.unregister(name=unique)
@@ -156,6 +159,25 @@ def _collect(plugin: Plugin, kind: Kind, hook: str) -> Iterator[Entry]:
                     f"model {entry.name!r} has an option {taken[0]!r}, which training has too: give it another name."
                 )
         yield replace(entry, plugin=plugin.name, distribution=plugin.distribution)
+
+
+def _refuse_clashes(mine: list[Entry], others: list[Entry]) -> None:
+    """Refuses inspections whose flags ``aezoo inspect`` could not tell apart, since all of them share one command."""
+    flags = {entry.name.replace("-", "_"): entry.name for entry in [*others, *mine]}
+    options: dict[str, Entry] = {}
+    for entry in [*others, *mine]:
+        for name, info in entry.options.model_fields.items():
+            first = options.setdefault(name, entry)
+            if name in flags:
+                raise PluginError(
+                    f"inspection {entry.name!r} has an option {name!r}, and an inspection is called {flags[name]!r}: "
+                    "choose another name."
+                )
+            if bare_type(info.annotation) != bare_type(first.options.model_fields[name].annotation):
+                raise PluginError(
+                    f"inspection {entry.name!r} has an option {name!r} of another type than that of inspection "
+                    f"{first.name!r}: choose another name."
+                )
 
 
 def _is_strict(config: Any) -> bool:

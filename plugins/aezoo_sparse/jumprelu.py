@@ -34,7 +34,7 @@ class JumpReLU(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(B, *Z) → (B, *Z)."""
         threshold = self.log_threshold.exp()
-        return z * (z > threshold) - threshold.detach() * self._jump(z, threshold)
+        return torch.where(z > threshold, z, 0.0) - threshold.detach() * self._jump(z, threshold)
 
     def active(self, z: Tensor) -> Tensor:
         """H(z − θ) (B, *Z) of codes before the activation, with the derivative −(1/ε)·K((z − θ)/ε) for θ alone."""

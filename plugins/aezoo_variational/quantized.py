@@ -97,8 +97,12 @@ class QuantizingEncoder(Encoder):
         """The nearest vectors of each row."""
         before = self.network(x).to(x.dtype).unflatten(-1, self.code_shape)
         book = self.codebook.to(x.dtype)
-        # ‖z − e‖² without ‖z‖², which no choice of e changes
-        distance = book.square().sum(-1) - 2 * before @ book.t()
+        # seen from their middle, and in 32 bits, or a code far from the origin loses the digits that tell vectors apart
+        middle = book.mean(0)
+        apart = book - middle
+        with torch.autocast(x.device.type, enabled=False):
+            # ‖z − e‖² without ‖z‖², which no choice of e changes
+            distance = apart.square().sum(-1) - 2 * (before - middle) @ apart.t()
         index = distance.argmin(-1)
         return Quantized(before, book[index].detach(), index, len(book))
 
@@ -109,10 +113,12 @@ class QuantizingEncoder(Encoder):
         chosen = torch.zeros_like(self.uses).index_add_(0, index, torch.ones_like(before[:, 0]))
         sums = torch.zeros_like(self.codebook).index_add_(0, index, before)
         mean_use = len(before) / len(self.uses)
-        total = self.decay * self.uses[:, None] * self.codebook + (1 - self.decay) * sums
+        first = ~self.uses.any()
         self.uses.mul_(self.decay).add_(chosen, alpha=1 - self.decay)
-        self.codebook.copy_(total / self.uses.clamp_min(1e-12)[:, None])
-        idle = self.uses < self.restart * mean_use
+        # as a step towards the sums, which leaves a vector that nothing chose exactly where it was
+        step = (1 - self.decay) * (sums - chosen[:, None] * self.codebook)
+        self.codebook.add_(step / self.uses.clamp_min(1e-12)[:, None])
+        idle = first | (self.uses < self.restart * mean_use)
         drawn = before[torch.randint(len(before), (len(self.uses),), device=before.device)]
         self.codebook.copy_(torch.where(idle[:, None], drawn, self.codebook))
         self.uses.masked_fill_(idle, mean_use)

@@ -200,6 +200,8 @@ def test_the_seed_and_the_draws_decide_the_bound():
     assert many == pytest.approx(one, abs=20 * abs(one - two) + 1)
     with pytest.raises(UsageError, match="draws"):
         negative_elbo(model, split, draws=0)
+    with pytest.raises(DataError, match="no rows"):
+        negative_elbo(model, Split(dataset, np.arange(0)))
 
 
 def test_bounds_and_bits_are_refused_where_there_are_none():

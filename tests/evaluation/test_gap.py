@@ -67,6 +67,14 @@ def test_rows_do_not_depend_on_their_number_and_the_model_is_left_alone():
     assert truth.model.training
 
 
+def test_a_callers_inference_mode_does_not_matter():
+    truth = LinearGaussian(shift=0.5)
+    wanted = inference_gap(truth.model, truth.split, draws=20, steps=5)
+    with torch.inference_mode():
+        found = inference_gap(truth.model, truth.split, draws=20, steps=5)
+    assert np.array_equal(found.optimised, wanted.optimised)
+
+
 class LaplaceEncoder(GaussianEncoder):
     def forward(self, x):
         q = super().forward(x)

@@ -219,3 +219,12 @@ def test_variances_that_cannot_be_had_are_refused():
     quantized = aezoo.training.build_model("vq-vae", {}, digits.spec)
     with pytest.raises(CapabilityError, match="use a model such as vae"):
         gradient_spreads(quantized, digits.all())
+
+
+def test_a_callers_inference_mode_does_not_matter():
+    truth = LinearGaussian(**WRONG)
+    wanted = gradient_spreads(truth.model, truth.split, repeats=3)
+    with torch.inference_mode():
+        found = gradient_spreads(truth.model, truth.split, repeats=3)
+    for name, spread in wanted.items():
+        assert np.array_equal(found[name].mean, spread.mean)

@@ -34,7 +34,7 @@ REFUSED = {
     "contractive": {"likelihood", "gap", "field"},
     "sparse": {"likelihood", "dimensions"},
     "vae": {"field", "codebook", "sparsity", "pca"},
-    "vq-vae": {"field", "spectrum", "gap", "dependence"},
+    "vq-vae": {"field", "spectrum", "gap", "dependence", "plane", "traversal"},
 }
 
 

@@ -112,7 +112,7 @@ def test_a_deterministic_model_is_told_what_to_use(name):
 
 def test_variance_looks_at_deterministic_models_too():
     rows = Dataset(drawn(50, 4).numpy(), spec=aezoo.DataSpec(shape=(4,))).split()
-    model = aezoo.training.build_model("contractive", {"likelihood": "laplace=per-example"}, rows.test.dataset.spec)
+    model = aezoo.training.build_model("contractive", {"likelihood": "laplace"}, rows.test.dataset.spec)
     found = look(Subject(model, rows, rows.test, 0), "variance")
     assert found.figures["optimal_nll"] < found.figures["nll"]
     assert [axes.get_ylabel() for axes in found.picture.axes] == ["scale in the model"] * 2

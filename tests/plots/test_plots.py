@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
+
 import matplotlib as mpl
 import numpy as np
 import pytest
@@ -14,7 +16,7 @@ from aezoo.data import Dataset, Split
 from aezoo.errors import OutputError
 from aezoo.evaluation import encode_split
 from aezoo.plots import draw_run, plot_codes, plot_loss, plot_reconstructions, plot_samples, save_figure
-from aezoo.plots.canvas import mosaic, plain
+from aezoo.plots.canvas import mosaic, new_figure, plain, plain_log
 from aezoo.training import build_model
 
 
@@ -273,3 +275,17 @@ def test_of_a_huge_split_a_few_rows_are_read():
     assert plot_codes(model, split) is not None
     assert len(source.read) <= 5100
     assert max(source.read) > 900_000
+
+
+@pytest.mark.parametrize("ends", [(0.15, 3.3), (0.9, 1.3), (1e-5, 40.0), (2.0, 2.1)])
+def test_numbers_at_a_logarithmic_axis_do_not_run_into_each_other(ends):
+    figure = new_figure(6.5, 4.2)
+    axes = figure.add_subplot()
+    plain_log(axes.xaxis)
+    axes.set_xlim(*ends)
+    figure.canvas.draw()
+    labels = [label for label in axes.get_xticklabels(which="both") if label.get_text()]
+    extents = sorted((label.get_window_extent() for label in labels), key=lambda box: box.x0)
+    assert len(extents) >= 2
+    assert all("times" not in label.get_text() for label in labels)
+    assert all(a.x1 < b.x0 for a, b in pairwise(extents))

@@ -110,6 +110,13 @@ def test_spectra_of_all_kinds_can_be_drawn(values, tmp_path):
     assert drawn_to(plot_spectrum(values), tmp_path)
 
 
+def test_rounding_does_not_stretch_the_axis_of_the_spectrum():
+    spectrum = np.array([[1.24, 0.35, 1.3e-7, 0.5e-7]] * 3)
+    axes = plot_spectrum(spectrum).axes[0]
+    assert axes.get_ylim()[0] > 0.1
+    assert all(tick == int(tick) for tick in plot_spectrum(spectrum[:, :1]).axes[0].get_xticks())
+
+
 def test_the_figures_of_the_spectrum():
     seen = subject("contractive", table())
     figures = look(seen, "spectrum", rows=9).figures

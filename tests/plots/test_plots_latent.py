@@ -25,6 +25,7 @@ from aezoo.plots import (
     save_figure,
 )
 from aezoo.plots.canvas import mosaic
+from aezoo.plots.grids import image_rows
 from aezoo.training import build_model
 
 
@@ -224,3 +225,13 @@ def test_a_way_and_a_line_of_many_steps_stay_in_bounds(tmp_path):
         ):
             save_figure(finding.picture, tmp_path / "picture.png")
             assert max(imread(tmp_path / "picture.png").shape[:2]) <= 2000
+
+
+def test_long_labels_beside_images_stay_in_the_picture():
+    images = np.zeros((8, 10, 1, 8, 8))
+    figure = image_rows(images, (0, 1), [f"{j} (variance 0.0532)" for j in range(10, 18)], ["the row"] * 10, "a title")
+    # as it is saved: the layout settles a figure in more than one drawing, and a file has only one
+    figure.canvas.draw()
+    labels = [*figure.axes[0].get_yticklabels(), *figure.axes[0].get_xticklabels()]
+    assert min(label.get_window_extent().x0 for label in labels) >= 0
+    assert max(label.get_window_extent().x1 for label in labels) <= figure.bbox.x1

@@ -10,8 +10,8 @@ import torch
 from torch import nn
 
 import aezoo
-from aezoo.data import Dataset, open_data
-from aezoo.errors import CapabilityError, CompositionError
+from aezoo.data import Dataset, Split, open_data
+from aezoo.errors import CapabilityError, CompositionError, DataError
 from aezoo.evaluation import code_counts, perplexity
 from aezoo.training import build_model
 from aezoo_variational.quantized import Commitment, Quantized, QuantizingEncoder, UniformVectors
@@ -57,6 +57,32 @@ def test_the_first_step_sets_every_vector_to_a_code_of_its_batch():
     x = torch.arange(12.0).view(6, 2)
     made.follow(made(x))
     assert all((vector == x).all(1).any() for vector in made.codebook)
+
+
+def test_the_first_step_does_so_however_many_choose_one_vector():
+    made = encoder(torch.cat([torch.zeros(1, 2), torch.full((63, 2), 100.0)]), torch.zeros(64), restart=0.1)
+    x = torch.arange(12.0).view(6, 2)
+    made.follow(made(x))
+    assert all((vector == x).all(1).any() for vector in made.codebook)
+
+
+def test_without_restarts_a_vector_that_nothing_chooses_stays_where_it_is():
+    made = encoder(torch.tensor([[1.0], [100.0]]), torch.ones(2), decay=0.5)
+    for _ in range(300):
+        made.follow(made(torch.tensor([[1.0], [2.0]])))
+    assert made.codebook[0].item() == pytest.approx(1.5)
+    assert made.codebook[1].item() == 100.0
+
+
+@pytest.mark.parametrize("offset", [0.0, 1000.0])
+def test_sixteen_bits_and_a_large_offset_choose_the_nearest_vector_too(offset):
+    draw = torch.Generator().manual_seed(0)
+    made = encoder(offset + torch.randn(64, 8, generator=draw), torch.ones(64))
+    x = offset + torch.randn(2000, 8, generator=draw)
+    nearest = torch.cdist(x.double(), made.codebook.double()).argmin(1)
+    for kind in (torch.bfloat16, None):
+        with torch.autocast("cpu", dtype=kind, enabled=kind is not None):
+            assert (made(x).index.flatten() != nearest).sum() <= 2
 
 
 def test_commitment_pulls_the_code_to_its_vector_and_leaves_the_vector():
@@ -129,5 +155,7 @@ def test_a_codebook_asked_of_another_model_and_commitment_without_one():
     data = open_data("digits")
     with pytest.raises(CapabilityError, match="use vq-vae"):
         code_counts(build_model("vae", {}, data.spec), data.all())
+    with pytest.raises(DataError, match="no rows"):
+        code_counts(build_model("vq-vae", {}, data.spec), Split(data, np.arange(0)))
     with pytest.raises(CompositionError, match="commitment needs an encoder with a codebook"):
         Commitment().check(nn.Identity(), nn.Identity())

@@ -1,3 +1,4 @@
+import dataclasses
 import json
 import math
 import re
@@ -12,13 +13,13 @@ from reproductions.card import Card, Context, Figure, Tolerance, at_least, at_mo
 
 RESULTS = sorted((Path(command.HERE) / "results").glob("*.json"))
 KEYS = [
-    *("card", "title", "source", "recipe", "form", "difference", "seeds", "rows", "accept", "notes", "versions"),
-    *("machine", "seconds"),
+    *("card", "title", "source", "recipe", "models", "form", "difference", "seeds", "rows", "accept", "notes"),
+    *("versions", "machine", "seconds"),
 ]
 
 
 def made(measure, figures, **options):
-    return Card("x1", "a title", "a source", "a recipe", figures, measure, **options)
+    return Card("x1", "a title", "a source", "a recipe", ("vae",), figures, measure, **options)
 
 
 @pytest.mark.parametrize("path", RESULTS, ids=lambda path: path.stem)
@@ -30,7 +31,7 @@ def test_written_results_are_those_of_their_cards(path):
     assert result["form"] in ("full", "short")
     assert full == (result["difference"] is None)
     assert full or result["difference"] == card.short
-    for key in ("title", "source", "recipe", "notes"):
+    for key in ("title", "source", "recipe", "models", "notes"):
         kept = getattr(card, key)
         assert result[key] == (kept if isinstance(kept, str) else list(kept)), f"{key} has changed: run it again"
     figures = card.compared(full)
@@ -139,11 +140,12 @@ def test_data_is_looked_for_before_anything_is_trained(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def quick(monkeypatch):
-    """Two cards that train nothing."""
+def quick(monkeypatch, tmp_path):
+    """Two cards that train nothing, in a folder of their own."""
     good = made(lambda context, seed: {"a": 1.0 + seed}, [Figure("a", 1.0, within(1, 0.1))], short="less")
     bad = made(lambda context, seed: {"a": math.nan}, [Figure("a", 1.0, at_most(2))], notes=["tried"])
-    found = {"g1": good, "b1": bad}
+    found = {"g1": dataclasses.replace(good, name="g1"), "b1": dataclasses.replace(bad, name="b1")}
+    monkeypatch.setattr(command, "HERE", tmp_path / "cards")
     monkeypatch.setattr(command, "names", lambda: sorted(found))
     monkeypatch.setattr(command, "card", found.__getitem__)
     return found
@@ -171,12 +173,13 @@ def test_all_of_the_data_is_looked_for_before_the_first_card_runs(quick, capsys,
     assert "no folder 'mnist'" in err
 
 
-def test_the_command_writes_results_only_where_it_is_told(quick, capsys, tmp_path, monkeypatch):
+def test_the_command_writes_results_beside_the_cards_or_where_it_is_told(quick, capsys, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     assert command.guarded(["all", "--json"]) == 1
     printed = json.loads(capsys.readouterr().out)
     assert [result["accept"] for result in printed] == [False, True]
-    assert list(tmp_path.iterdir()) == []
+    written = {path.stem: json.loads(path.read_text()) for path in (tmp_path / "cards" / "results").iterdir()}
+    assert {name: result["accept"] for name, result in written.items()} == {"b1": False, "g1": True}
     assert command.guarded(["g1", "--json", "--out", "new/folder"]) == 0
     capsys.readouterr()
     (written,) = (tmp_path / "new" / "folder").iterdir()
