@@ -38,7 +38,7 @@ OTHER = {
     "k": 3,
     "projections": 2,
     "decay": 0.5,
-    "restart": 0.9,
+    "restart": 0.99,
 }
 
 

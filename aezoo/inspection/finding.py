@@ -63,7 +63,8 @@ def save_finding(finding: Finding, folder: str | Path, name: str, about: dict[st
     figures, picture = folder / f"{name}.json", folder / f"{name}.png"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        picture.unlink(missing_ok=True)
+        if finding.picture is None:
+            picture.unlink(missing_ok=True)
     except OSError as error:
         raise OutputError(f"{folder} cannot be written ({error.strerror or error}): choose another place.") from error
     if finding.picture is not None:
