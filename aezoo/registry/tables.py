@@ -13,7 +13,7 @@ from aezoo.errors import DataError
 from aezoo.registry import hookspecs
 
 FIGURES = {"squared_error": "squared error", "pca_squared_error": "PCA, same size", "neg_elbo": "−ELBO, nats"}
-
+MOST_FIGURES = 12
 
 Row = dict[str, Any]
 
@@ -32,7 +32,10 @@ def models_table(catalogue: Row, cards: Sequence[Row]) -> str:
 
 
 def cards_table(catalogue: Row, cards: Sequence[Row]) -> str:
-    """One row for each figure that a card judges: published, obtained, and whether it came out."""
+    """One row for each figure that a card judges: published, obtained, and whether it came out.
+
+    Of a card with many only the first are shown, and all that did not come out.
+    """
     rows = [
         ["card", "figure", "published", "obtained", "accepted", "", "form"],
         ["---"] * 2 + ["---:"] * 3 + ["---"] * 2,
@@ -41,10 +44,14 @@ def cards_table(catalogue: Row, cards: Sequence[Row]) -> str:
         name = f"[{card['card'].upper()}](reproductions/results/{card['card']}.json): {card['title']}"
         form = "full" if card["form"] == "full" else f"short: {card['difference']}"
         form += f"; seeds {', '.join(map(str, card['seeds']))}" if len(card["seeds"]) > 1 else ""
-        for judged in (row for row in card["rows"] if row["tolerance"] is not None):
+        judged_rows = [row for row in card["rows"] if row["tolerance"] is not None]
+        shown = [row for index, row in enumerate(judged_rows) if index < MOST_FIGURES or not row["accept"]]
+        for judged in shown:
             numbers = [_number(judged["published"]), _number(judged["obtained"]), judged["tolerance"]["text"]]
             rows.append([name, judged["name"], *numbers, _mark(judged), form])
             name = form = ""
+        if len(shown) < len(judged_rows):
+            rows.append(["", f"and {len(judged_rows) - len(shown)} more", *[""] * 3, "✓", ""])
     return _table(rows)
 
 
