@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 import torch
@@ -125,6 +125,9 @@ class Autoencoder(nn.Module):
         gradient: Gradient = "reparameterised",
     ) -> None:
         super().__init__()
+        for name, value, known in (("bound", bound, get_args(Bound)), ("gradient", gradient, get_args(Gradient))):
+            if value not in known:
+                raise CompositionError(f"no {name} {value!r}: use {' or '.join(known)}.")
         self.spec = spec
         self.encoder = encoder
         self.decoder = decoder

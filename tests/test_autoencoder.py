@@ -704,3 +704,9 @@ def test_a_copy_of_a_model_is_a_model_of_its_own():
     x = drawn(3, D)
     assert not torch.equal(model.encode(x), other.encode(x))
     assert model.step(x).loss != other.step(x).loss
+
+
+@pytest.mark.parametrize(("option", "remedy"), [("bound", "mean or importance"), ("gradient", "reparameterised or")])
+def test_a_bound_or_gradient_that_is_none_is_refused_and_not_taken_for_another(option, remedy):
+    with pytest.raises(CompositionError, match=f"no {option} 'imporance': use {remedy}"):
+        variational(**{option: "imporance"})
