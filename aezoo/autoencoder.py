@@ -382,7 +382,7 @@ class Autoencoder(nn.Module):
         Raises:
             CapabilityError: the encoder is deterministic, or there is no prior.
         """
-        self._need("bound", "log_likelihood", "a variational model such as vae")
+        need(self, ("bound",), "log_likelihood", "a variational model such as vae")
 
         def estimate(u: Tensor) -> Tensor:
             q, p = self.encoder(u), self.prior_distribution()
@@ -401,7 +401,7 @@ class Autoencoder(nn.Module):
         Raises:
             CapabilityError: the model has no prior.
         """
-        self._need("samples", "sample", "a variational model such as vae")
+        need(self, ("samples",), "sample", "a variational model such as vae")
         self._positive(n, "n")
         if batch_size is not None:
             self._positive(batch_size, "batch_size")
@@ -425,7 +425,7 @@ class Autoencoder(nn.Module):
         Raises:
             CapabilityError: the model was not trained with Gaussian corruption.
         """
-        self._need("score-function", "score_function", "the corruption gaussian (--model denoising)")
+        need(self, ("score-function",), "score_function", "the corruption gaussian (--model denoising)")
         assert self.corruption is not None
         assert self.corruption.noise_variance is not None
         variance = self.corruption.noise_variance
@@ -540,15 +540,19 @@ class Autoencoder(nn.Module):
         with random_stream(seed, self.device):
             yield
 
-    def _need(self, capability: str, what: str, remedy: str) -> None:
-        if capability not in self.capabilities:
-            has = ", ".join(self.capabilities) or "none"
-            raise CapabilityError(f"{what} needs a model with {capability!r} (this one has {has}): use {remedy}.")
-
     @staticmethod
     def _positive(count: int, name: str = "draws") -> None:
         if not isinstance(count, int | np.integer) or isinstance(count, bool) or count < 1:
             raise UsageError(f"{name} must be a whole number of at least 1 (got {count!r}).")
+
+
+def need(model: Autoencoder, wanted: tuple[str, ...], what: str, remedy: str) -> None:
+    """Raises CapabilityError, saying what to use instead, unless ``model`` has one of the ``wanted`` capabilities."""
+    if not set(wanted) & set(model.capabilities):
+        has = ", ".join(model.capabilities) or "none"
+        raise CapabilityError(
+            f"{what} needs a model with {' or '.join(map(repr, wanted))} (this one has {has}): use {remedy}."
+        )
 
 
 def _log_mean_exp(values: Tensor) -> Tensor:

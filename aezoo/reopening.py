@@ -5,11 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from aezoo import registry
 from aezoo.autoencoder import Autoencoder
-from aezoo.data import Dataset, Split, Splits, open_data, reopen
+from aezoo.data import Split, Splits, open_data, reopen
 from aezoo.errors import DataError, UsageError, near_misses
 from aezoo.training import Header, load_model, pick_device, run_config
 
@@ -47,8 +45,7 @@ def splits_of(
     if dataset.spec.shape == (header.data.size,) != header.data.shape:
         # rows laid out flat, which the model takes as they are, are shaped for what looks at them as images
         spec = dataset.spec.model_copy(update={"shape": header.data.shape})
-        labels = dataset.labels if dataset.label_names is None else np.array(dataset.label_names)[dataset.labels]
-        dataset = Dataset(dataset.x, labels, spec=spec, test=dataset.test)
+        dataset = dataset.changed(dataset.x, spec)
     if dataset.spec.shape != header.data.shape:
         raise DataError(
             f"the model was built for data of shape {header.data.shape}, and {dataset.spec.name} is of shape "

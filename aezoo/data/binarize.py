@@ -43,15 +43,7 @@ def binarized(dataset: Dataset, how: Binarize = "dynamic", seed: int = 0) -> Dat
         part = rates[start : start + size]
         x[start : start + size] = draw.random_sample(part.shape) < part
     spec = dataset.spec.model_copy(update={"low": 0.0, "high": 1.0, "levels": 2, "scaling": "none"})
-    return Dataset(
-        x,
-        dataset.labels if dataset.label_names is None else np.array(dataset.label_names)[dataset.labels],
-        spec=spec,
-        test=dataset.test,
-        source=dataset.source,
-        truth=dataset.truth,
-        rates=rates if how == "dynamic" else None,
-    )
+    return dataset.changed(x, spec, rates if how == "dynamic" else None)
 
 
 def _rates(dataset: Dataset) -> np.ndarray[Any, np.dtype[np.float32]]:

@@ -60,6 +60,11 @@ class Dataset:
     def __repr__(self) -> str:
         return f"Dataset({self.spec.name!r}, {len(self)} rows of shape {self.spec.shape})"
 
+    def changed(self, x: Any, spec: DataSpec, rates: np.ndarray[Any, Any] | None = None) -> Dataset:
+        """The same rows in another form: with the same labels, test split, source and truth."""
+        labels = self.labels if self.label_names is None else np.array(self.label_names)[self.labels]
+        return Dataset(x, labels, spec=spec, test=self.test, source=self.source, truth=self.truth, rates=rates)
+
     def split(self, validation: float | int | None = None, seed: int = 0) -> Splits:
         """Disjoint train, validation and test splits of all rows, decided by the sizes and ``seed`` alone.
 
@@ -125,6 +130,10 @@ class Split:
     def take(self, positions: Tensor) -> Tensor:
         """The raw rows (n, *X) at ``positions`` (n,) within the split, of an array."""
         return _taken(self.dataset.x, self.index[positions.numpy()])
+
+    def part(self, positions: Any) -> Split:
+        """The rows at ``positions`` within the split, in that order, as a split of their own."""
+        return Split(self.dataset, self.index[positions])
 
     def redraw(self, positions: Tensor) -> Tensor:
         """Zeros and ones (n, *X) at ``positions`` (n,), drawn by the dataset's ``rates`` from torch's stream."""

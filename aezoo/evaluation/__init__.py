@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from aezoo._lazy import exporter
 
 if TYPE_CHECKING:
+    from aezoo.autoencoder import need
     from aezoo.evaluation.bounds import bits_per_dim, negative_elbo
     from aezoo.evaluation.codebook import code_counts, perplexity
     from aezoo.evaluation.codes import active, active_units, code_shape, dead_units, firing_rates, l0
@@ -55,7 +56,6 @@ if TYPE_CHECKING:
         principal_angles,
         rebuilt_variances,
     )
-    from aezoo.evaluation.needs import need
     from aezoo.evaluation.pca import Components, pca_squared_error, principal_components
     from aezoo.evaluation.probe import probe_accuracy
     from aezoo.evaluation.raw import filled
@@ -120,7 +120,7 @@ _NAMES = {
     "linear_decoder": "aezoo.evaluation.linear",
     "linear_log_likelihood": "aezoo.evaluation.linear",
     "nearest_distance": "aezoo.evaluation.field",
-    "need": "aezoo.evaluation.needs",
+    "need": "aezoo.autoencoder",
     "negative_elbo": "aezoo.evaluation.bounds",
     "pca_squared_error": "aezoo.evaluation.pca",
     "perplexity": "aezoo.evaluation.codebook",

@@ -6,9 +6,8 @@ import math
 
 import numpy as np
 
-from aezoo.autoencoder import Autoencoder
+from aezoo.autoencoder import Autoencoder, need
 from aezoo.data import Split
-from aezoo.evaluation.needs import need
 from aezoo.evaluation.raw import filled
 
 

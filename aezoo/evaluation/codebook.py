@@ -8,9 +8,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from aezoo.autoencoder import Autoencoder
+from aezoo.autoencoder import Autoencoder, need
 from aezoo.data import Split
-from aezoo.errors import CapabilityError
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array
 
@@ -22,8 +21,7 @@ def code_counts(model: Autoencoder, split: Split) -> Array:
         CapabilityError: the model's codes are not discrete.
         DataError: the split has no rows.
     """
-    if "discrete" not in model.capabilities:
-        raise CapabilityError("a codebook needs a model with discrete codes: use vq-vae.")
+    need(model, ("discrete",), "a codebook", "vq-vae")
     counts: Array | None = None
     with torch.no_grad(), model.evaluating():
         for x in filled(split).batches(model.rows_a_pass()):

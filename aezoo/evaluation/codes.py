@@ -37,7 +37,7 @@ def l0(codes: Array) -> float:
 
 def dead_units(codes: Array) -> int:
     """How many values of codes (n, Z) never exceed 1e-6 in size on any of the rows."""
-    return int((~(np.abs(codes) > ZERO).any(axis=0)).sum())
+    return int((firing_rates(codes) == 0).sum())
 
 
 def firing_rates(codes: Array) -> Array:

@@ -14,11 +14,10 @@ from torch.distributions import Distribution, Independent
 from torch.distributions import Laplace as TorchLaplace
 from torch.distributions import Normal as TorchNormal
 
-from aezoo.autoencoder import PASS_VALUES, Autoencoder
+from aezoo.autoencoder import PASS_VALUES, Autoencoder, need
 from aezoo.data import Split
 from aezoo.errors import CapabilityError, UsageError
 from aezoo.evaluation.evidence import VARIATIONAL
-from aezoo.evaluation.needs import need
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array
 from aezoo.parts import LaplaceDistribution, Normal

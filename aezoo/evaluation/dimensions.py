@@ -13,10 +13,9 @@ from torch import Tensor
 from torch import distributions as td
 from torch.distributions import Distribution
 
-from aezoo.autoencoder import Autoencoder
+from aezoo.autoencoder import Autoencoder, need
 from aezoo.data import Split
 from aezoo.errors import CapabilityError, DataError
-from aezoo.evaluation.needs import need
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array, encode_split
 from aezoo.parts import LaplaceDistribution, Normal

@@ -11,10 +11,9 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from aezoo.autoencoder import PASS_VALUES, Autoencoder
+from aezoo.autoencoder import PASS_VALUES, Autoencoder, need
 from aezoo.data import Split
 from aezoo.errors import UsageError
-from aezoo.evaluation.needs import need
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array
 from aezoo.parts import Posterior, divergence, draw

@@ -13,11 +13,10 @@ from torch import Tensor
 from torch.distributions import Independent
 from torch.distributions import Normal as TorchNormal
 
-from aezoo.autoencoder import Autoencoder
+from aezoo.autoencoder import Autoencoder, need
 from aezoo.data import Split
 from aezoo.errors import CapabilityError, UsageError
 from aezoo.evaluation.evidence import VARIATIONAL, effective_size, evidence_terms, importance_bound, rows_at_once
-from aezoo.evaluation.needs import need
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array
 from aezoo.parts import Normal, Posterior

@@ -12,11 +12,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aezoo.autoencoder import Autoencoder
+from aezoo.autoencoder import Autoencoder, need
 from aezoo.data import Split
 from aezoo.errors import CapabilityError, UsageError
 from aezoo.evaluation.evidence import VARIATIONAL
-from aezoo.evaluation.needs import need
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array
 from aezoo.parts import divergence, draw, score_function

@@ -115,7 +115,7 @@ def raw_rows(split: Split, numbers: Sequence[int]) -> Tensor:
     for number in numbers:
         if not 0 <= number < len(split):
             raise UsageError(f"there is no row {number}: this split has {len(split)} rows, numbered from 0.")
-    return Split(split.dataset, split.index[np.asarray(numbers, dtype=np.int64)]).rows()
+    return split.part(np.asarray(numbers, dtype=np.int64)).rows()
 
 
 def _refuse_discrete(model: Autoencoder) -> None:
@@ -227,7 +227,7 @@ def latent_traversal(
     _check_memory(model, len(chosen) * steps, "fewer steps or dims")
     quantiles = code_quantiles(model, split_codes(model, some), _levels(steps, "steps"))
     values = quantiles.values[:, list(chosen)].T
-    code = split_codes(model, Split(split.dataset, split.index[[index]]))[0]
+    code = split_codes(model, split.part([index]))[0]
     moved = np.tile(code.astype(np.float64), (len(chosen), steps, 1))
     for i, j in enumerate(chosen):
         moved[i, :, j] = values[i]
@@ -292,7 +292,7 @@ def latent_interpolation(
         raise UsageError(f"a way leads between two rows, and between names {len(between)}: give two, such as 0,1.")
     _check_memory(model, 2 * steps, "fewer steps")
     originals = raw_rows(split, between)
-    codes = split_codes(model, Split(split.dataset, split.index[list(between)])).astype(np.float64)
+    codes = split_codes(model, split.part(list(between))).astype(np.float64)
     ways: dict[How, Array] = {}
     lengths: dict[How, float] = {}
     for how in HOWS:

@@ -20,7 +20,7 @@ def some_rows(split: Split, at_most: int, seed: int = 0) -> Split:
     if len(split) <= at_most:
         return split
     chosen = np.random.default_rng(seed).choice(len(split), at_most, replace=False)
-    return Split(split.dataset, split.index[np.sort(chosen)])
+    return split.part(np.sort(chosen))
 
 
 def encode_split(model: Autoencoder, split: Split) -> Array:
