@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -62,6 +62,13 @@ class Regularizer(nn.Module, ABC):
 
     def check(self, encoder: nn.Module, decoder: nn.Module) -> None:
         """Raises CompositionError when the penalty makes no sense for these parts; called when a model is built."""
+
+    def remark(self, encoder: nn.Module, shape: Sequence[int]) -> str:
+        """What a user should be told of how batches of ``shape`` (B, *X) are penalised, in a few words; or nothing.
+
+        Asked once, after training.
+        """
+        return ""
 
     def after_step(self, *args: Any, **kwargs: Any) -> Iterable[Reset] | None:
         """Called without gradients after each optimizer step: moving averages, projections of weights."""

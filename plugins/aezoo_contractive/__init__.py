@@ -3,20 +3,33 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 import aezoo
 from aezoo import Choice, Config, PointConfig
 
-PROJECTIONS = Field(None, ge=1, description="random projections per step (default: the exact Jacobian)")
 RIFAI = "Rifai et al. 2011, Contractive auto-encoders: explicit invariance during feature extraction"
+
+
+def _words(value: Any) -> Any:
+    if isinstance(value, str) and value not in ("auto", "exact"):
+        raise ValueError("this is a whole number, or one of the words auto and exact")
+    # runs from before there were words say null for exact
+    return "exact" if value is None else value
+
+
+Projections = Annotated[Annotated[int, Field(ge=1)] | Literal["auto", "exact"], BeforeValidator(_words)]
+PROJECTIONS: Projections = Field(
+    "auto", description="random projections per step; exact; or auto: exact where that costs little, else one"
+)
 
 
 class ContractionOptions(Config):
     """Options of the regularizer ``contraction``."""
 
-    projections: int | None = PROJECTIONS
+    projections: Projections = PROJECTIONS
 
 
 class ContractiveConfig(PointConfig):
@@ -26,7 +39,7 @@ class ContractiveConfig(PointConfig):
         Choice(name="sigmoid"), description="activation of the code", json_schema_extra={"kind": "activation"}
     )
     contraction: aezoo.Weight = Field(0.03, description="weight of the Jacobian's squared norm")
-    projections: int | None = PROJECTIONS
+    projections: Projections = PROJECTIONS
 
 
 @aezoo.hookimpl

@@ -37,7 +37,7 @@ def contractive(hidden=(), activation="sigmoid", spec=SPEC, **options):
 def composed(network, activation=None, spec=SPEC):
     """A model with a network of the user's own."""
     decoder = Decoder(nn.Linear(4, Gaussian(spec).outputs.size), Gaussian(spec))
-    penalty = Weighted("contraction", Contraction())
+    penalty = Weighted("contraction", Contraction("exact"))
     return Autoencoder(PointEncoder(network, activation), decoder, spec=spec, regularizers=[penalty]).double()
 
 
@@ -48,7 +48,7 @@ def by_passes(model):
 
 def same(model, x, penalty=None):
     """Value and gradient from the layers and by passes; the same random numbers are drawn for both."""
-    penalty = penalty or Contraction()
+    penalty = penalty or Contraction("exact")
     found = []
     for encode in (model.code, by_passes(model)):
         torch.manual_seed(0)
@@ -115,7 +115,7 @@ def test_dropout_is_the_one_of_the_pass(training, passes):
     same(model, rows())
     assert len(passes) == 1
     x = rows()
-    varies = not torch.equal(Contraction()(x, model.code), Contraction()(x, model.code))
+    varies = not torch.equal(Contraction("exact")(x, model.code), Contraction("exact")(x, model.code))
     assert varies == training
 
 
@@ -124,7 +124,7 @@ def test_the_gradient_is_the_slope_of_the_penalty(hidden):
     """By finite differences, which know of no automatic differentiation."""
     model, x = contractive(hidden, "sigmoid"), rows()
     direction = [torch.randn_like(p) for p in model.encoder.parameters()]
-    grads = torch.autograd.grad(Contraction()(x, model.code).sum(), list(model.encoder.parameters()))
+    grads = torch.autograd.grad(Contraction("exact")(x, model.code).sum(), list(model.encoder.parameters()))
     slope = sum((g * d).sum() for g, d in zip(grads, direction, strict=True))
     ends = []
     for sign in (1, -1):
@@ -132,32 +132,32 @@ def test_the_gradient_is_the_slope_of_the_penalty(hidden):
         with torch.no_grad():
             for p, d in zip(moved.encoder.parameters(), direction, strict=True):
                 p += sign * 1e-5 * d
-            ends.append(Contraction()(x, moved.code).sum())
+            ends.append(Contraction("exact")(x, moved.code).sum())
     torch.testing.assert_close((ends[0] - ends[1]) / 2e-5, slope, rtol=1e-6, atol=0)
 
 
 def test_frozen_layers_still_pay():
     model, x = contractive((6,)), rows()
-    wanted = Contraction()(x, by_passes(model)).detach()
+    wanted = Contraction("exact")(x, by_passes(model)).detach()
     first, last = model.encoder.network[1], model.encoder.network[-1]
     first.requires_grad_(False)
-    value = Contraction()(x, model.code)
+    value = Contraction("exact")(x, model.code)
     torch.testing.assert_close(value.detach(), wanted, **EXACT)
     torch.testing.assert_close(
         torch.autograd.grad(value.sum(), last.weight),
-        torch.autograd.grad(Contraction()(x, by_passes(model)).sum(), last.weight),
+        torch.autograd.grad(Contraction("exact")(x, by_passes(model)).sum(), last.weight),
         **EXACT,
     )
     model.encoder.requires_grad_(False)
-    torch.testing.assert_close(Contraction()(x, model.code), wanted, **EXACT)
+    torch.testing.assert_close(Contraction("exact")(x, model.code), wanted, **EXACT)
 
 
 @pytest.mark.parametrize("hidden", [(), (6,)])
 def test_without_gradients_no_graph_is_left(hidden, passes):
     model, x = contractive(hidden), rows()
-    wanted = Contraction()(x, by_passes(model)).detach()
+    wanted = Contraction("exact")(x, by_passes(model)).detach()
     with torch.no_grad():
-        value = Contraction()(x, model.code)
+        value = Contraction("exact")(x, model.code)
     assert not value.requires_grad
     torch.testing.assert_close(value, wanted, **EXACT)
     assert not x.requires_grad
@@ -173,7 +173,7 @@ def test_sums_stay_in_single_precision_under_autocast():
         last.weight -= last.weight.mean(1, keepdim=True)
     wanted = (last.weight @ first.weight).square().sum()
     with torch.autocast("cpu", dtype=torch.bfloat16):
-        value = Contraction()(rows().float(), model.float().code)
+        value = Contraction("exact")(rows().float(), model.float().code)
     assert value.dtype == torch.float32
     torch.testing.assert_close(value, wanted.float().expand(5), rtol=1e-3, atol=0)
 
@@ -187,15 +187,19 @@ def test_a_copy_pays_for_its_own_weights():
     assert twin.regularizers["contraction"] is not model.regularizers["contraction"]
     with torch.no_grad():
         twin.encoder.network[1].weight *= 3
-    torch.testing.assert_close(twin.step(x).terms["contraction"], Contraction()(x, by_passes(twin)).mean(), **EXACT)
-    torch.testing.assert_close(model.step(x).terms["contraction"], Contraction()(x, by_passes(model)).mean(), **EXACT)
+    torch.testing.assert_close(
+        twin.step(x).terms["contraction"], Contraction("exact")(x, by_passes(twin)).mean(), **EXACT
+    )
+    torch.testing.assert_close(
+        model.step(x).terms["contraction"], Contraction("exact")(x, by_passes(model)).mean(), **EXACT
+    )
     model.zero_grad()
     twin.step(x).terms["contraction"].backward()
     assert model.encoder.network[1].weight.grad is None
 
 
 def test_one_penalty_in_two_models_pays_for_each():
-    penalty, x = Weighted("contraction", Contraction()), rows()
+    penalty, x = Weighted("contraction", Contraction("exact")), rows()
     models = []
     for seed in (0, 1):
         torch.manual_seed(seed)
@@ -205,14 +209,16 @@ def test_one_penalty_in_two_models_pays_for_each():
         )
     for model in models:
         torch.testing.assert_close(
-            model.step(x).terms["contraction"], Contraction()(x, by_passes(model)).mean(), **EXACT
+            model.step(x).terms["contraction"], Contraction("exact")(x, by_passes(model)).mean(), **EXACT
         )
 
 
 def test_a_replaced_encoder_pays():
     model, x = contractive(), rows()
     model.encoder = PointEncoder(nn.Linear(D, 4), nn.Tanh()).double()
-    torch.testing.assert_close(model.step(x).terms["contraction"], Contraction()(x, by_passes(model)).mean(), **EXACT)
+    torch.testing.assert_close(
+        model.step(x).terms["contraction"], Contraction("exact")(x, by_passes(model)).mean(), **EXACT
+    )
 
 
 def test_the_penalty_owns_no_weights():
@@ -271,8 +277,6 @@ def test_other_layers_go_by_passes(network, activation, passes):
         ("contractive", {"hidden": (6,), "network": "mlp,norm=layer"}, SPEC),
         ("contractive", {"hidden": (3,), "network": "conv"}, IMAGES),
         ("vae", {"regularizers": "contraction=0.1"}, SPEC),
-        # a first layer as wide as the data: multiplying the layers would save nothing
-        ("contractive", {"hidden": (D,)}, SPEC),
     ],
 )
 def test_other_encoders_go_by_passes(name, options, spec, passes):
@@ -303,9 +307,94 @@ def test_a_code_or_an_encoder_of_its_own_goes_by_passes(passes):
     assert len(passes) == 4
 
 
-def test_projections_stay_projections(passes):
-    model, x = contractive(), rows()
-    Contraction(2)(x, model.code)
+@pytest.mark.parametrize("hidden", [(), (6,), (D,), (6, 9)])
+@pytest.mark.parametrize("projections", [1, 2, 3, 4, 9])
+def test_projections_go_through_the_layers_too(hidden, projections, passes):
+    model, x = contractive(hidden), rows()
+    same(model, x, Contraction(projections))
+    # as many as the code has values are exact, and draw nothing; fewer are not
+    first, second = Contraction(projections)(x, model.code), Contraction(projections)(x, model.code)
+    assert torch.equal(first, second) == (projections >= 4)
     assert len(passes) == 1
-    same(model, x, Contraction(4))
-    assert len(passes) == 2
+
+
+# ---------------------------------------------------------------- what the encoder has computed already
+
+
+@pytest.fixture
+def layer_calls(monkeypatch):
+    """Counts how often a fully connected layer is run."""
+    calls = []
+    genuine = nn.Linear.forward
+
+    def counted(self, x):
+        calls.append(self)
+        return genuine(self, x)
+
+    monkeypatch.setattr(nn.Linear, "forward", counted)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("hidden", "options", "again"),
+    [
+        ((), {}, 0),
+        ((6,), {}, 1),
+        ((6, 5), {}, 2),
+        # what the encoder saw is not the clean input
+        ((), {"corruption": "masking=0.5"}, 1),
+        ((6,), {"corruption": "masking=0.5"}, 2),
+        # dropout, run again, is another
+        ((6,), {"network": "mlp,dropout=0.5"}, 2),
+        # constant slopes need no forward pass
+        ((6,), {"activation": "identity", "code_activation": "identity"}, 0),
+        ((6,), {"code_activation": "identity"}, 1),
+    ],
+)
+def test_the_step_takes_from_the_encoder_what_it_can(hidden, options, again, layer_calls):
+    model, x = contractive(hidden, **{"activation": "sigmoid", **options}).train(), rows()
+    layer_calls.clear()
+    torch.manual_seed(0)
+    term = model.step(x).terms["contraction"]
+    assert [layer in list(model.encoder.modules()) for layer in layer_calls].count(True) == len(hidden) + 1 + again
+    if "network" not in options:
+        torch.testing.assert_close(term, Contraction("exact")(x, by_passes(model)).mean(), **EXACT)
+        wanted = torch.autograd.grad(Contraction("exact")(x, by_passes(model)).mean(), model.encoder.network[1].weight)
+        torch.testing.assert_close(torch.autograd.grad(term, model.encoder.network[1].weight), wanted, **EXACT)
+
+
+def test_a_jacobian_is_of_one_dropout_mask():
+    """All masks of a linear encoder with one hidden unit: the unit is there, doubled, or not."""
+    network = nn.Sequential(nn.Linear(D, 1), nn.Dropout(0.5), nn.Linear(1, 4))
+    model, x = composed(network, nn.Tanh()).train(), rows(n=200)
+    norms = []
+    with torch.no_grad():
+        for mask in (0.0, 2.0):
+            code = network[2](mask * network[0](x)).tanh()
+            jacobian = (1 - code**2)[:, :, None] * network[2].weight * mask @ network[0].weight
+            norms.append(jacobian.square().sum((1, 2)))
+        torch.manual_seed(0)
+        q = model.encoder(x)
+        found = Contraction("exact")(x, model.code, x, q)
+    none, all_of_it = ((found - norm).abs() < 1e-10 for norm in norms)
+    assert (none | all_of_it).all()
+    assert none.any()
+    assert all_of_it.any()
+
+
+@pytest.mark.parametrize("hidden", [(), (6,)])
+def test_torch_func_finds_the_same_gradient(hidden):
+    model, x = contractive(hidden), rows()
+    held = {name: p.detach() for name, p in model.named_parameters()}
+
+    def term(held):
+        return torch.func.functional_call(model, held, (x,)).terms["contraction"]
+
+    names = [name for name, _ in model.named_parameters() if name.startswith("encoder")]
+    wanted = torch.autograd.grad(model.step(x).terms["contraction"], [dict(model.named_parameters())[n] for n in names])
+    stacked = {name: torch.stack([value, 2 * value]) for name, value in held.items()}
+    found, both = torch.func.grad(term)(held), torch.func.vmap(torch.func.grad(term))(stacked)
+    for name, truth in zip(names, wanted, strict=True):
+        torch.testing.assert_close(found[name], truth, **EXACT)
+        torch.testing.assert_close(both[name][0], truth, **EXACT)
+        assert not torch.allclose(both[name][1], truth)
