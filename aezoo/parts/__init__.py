@@ -17,7 +17,7 @@ from aezoo.parts.likelihood import (
     Outputs,
 )
 from aezoo.parts.networks import conv, mlp
-from aezoo.parts.posterior import Point, Posterior, divergence, draw, has_density
+from aezoo.parts.posterior import Point, Posterior, SparsePoint, divergence, draw, has_density
 from aezoo.parts.prior import (
     LaplacePrior,
     MixtureOfGaussians,
@@ -36,6 +36,7 @@ from aezoo.parts.regularizer import (
     Weighted,
 )
 from aezoo.parts.scaling import Scaling
+from aezoo.parts.sparse import Selection, SparseCode, Support
 
 __all__ = [
     "AFTER_STEP_VOCABULARY",
@@ -66,7 +67,11 @@ __all__ = [
     "Regularizer",
     "Reset",
     "Scaling",
+    "Selection",
+    "SparseCode",
+    "SparsePoint",
     "StandardNormal",
+    "Support",
     "Weighted",
     "build_part",
     "check_gradient",

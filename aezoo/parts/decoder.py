@@ -7,6 +7,7 @@ from torch.distributions import Distribution
 
 from aezoo.errors import CompositionError
 from aezoo.parts.likelihood import Likelihood
+from aezoo.parts.sparse import SparseCode, affine_of, lay_out, linear_at, rows_adjoin
 
 
 class Decoder(nn.Module):
@@ -22,14 +23,16 @@ class Decoder(nn.Module):
         self.network = network
         self.likelihood = likelihood
 
-    def forward(self, z: Tensor) -> Distribution:
+    def forward(self, z: Tensor | SparseCode) -> Distribution:
         """The distribution of the data for each code (K, B, *Z): batch (K, B), event *X.
+
+        A sparse code is for who has asked ``reads_active``; it meets the rows of its active units alone.
 
         Raises:
             CompositionError: the network's output has another size than the likelihood needs.
         """
         draws, batch = z.shape[:2]
-        output = self.network(z.flatten(0, 1)).flatten(1)
+        output = (self._of_active(z) if isinstance(z, SparseCode) else self.network(z.flatten(0, 1))).flatten(1)
         wanted = self.likelihood.outputs.size
         if output.shape[1] != wanted:
             raise CompositionError(
@@ -39,3 +42,27 @@ class Decoder(nn.Module):
         # a likelihood summed over hundreds of pixels needs more than the 8 bits that autocast leaves
         distribution: Distribution = self.likelihood(output.view(draws, batch, wanted).to(z.dtype))
         return distribution
+
+    @property
+    def reads_active(self) -> bool:
+        """Whether a code's first meeting is with a linear layer, whose rows are laid out for sparse codes."""
+        found = linear_at(self.network, 0) if type(self).forward is Decoder.forward else None
+        return found is not None and rows_adjoin(found[1])
+
+    def lay_out(self) -> None:
+        """Lays the first layer's weights out for sparse codes, where it is linear; before there is an optimizer."""
+        found = linear_at(self.network, 0)
+        if found is not None:
+            lay_out(found[1])
+
+    def _of_active(self, code: SparseCode) -> Tensor:
+        found = linear_at(self.network, 0)
+        assert found is not None
+        later, first = found
+        h = affine_of(code, first)
+        if code.draws > 1:
+            # before later layers, whose dropout is another for each draw
+            h = h.expand(code.draws, *h.shape).flatten(0, 1)
+        for module in later:
+            h = module(h)
+        return h

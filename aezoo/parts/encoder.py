@@ -7,7 +7,8 @@ from abc import ABC, abstractmethod
 from torch import Tensor, nn
 
 from aezoo.parts.distributions import Normal
-from aezoo.parts.posterior import Point, Posterior
+from aezoo.parts.posterior import Point, Posterior, SparsePoint
+from aezoo.parts.sparse import Selection, affine_at, linear_at, pays, transforming
 
 
 class Encoder(nn.Module, ABC):
@@ -35,10 +36,30 @@ class PointEncoder(Encoder):
         self.activation = nn.Identity() if activation is None else activation
 
     def forward(self, x: Tensor) -> Point:
-        """All mass on the code (B, *Z)."""
-        # under autocast the network answers in 16 bits, and penalties are sums over many codes
-        before = self.network(x).to(x.dtype)
-        return Point(self.activation(before), before)
+        """All mass on the code (B, *Z): a SparsePoint where few of many values are kept, and that is faster."""
+        last = self._last(x)
+        if last is None:
+            # under autocast the network answers in 16 bits, and penalties are sums over many codes
+            before = self.network(x).to(x.dtype)
+            return Point(self.activation(before), before)
+        earlier, layer, selection = last
+        h = x
+        for module in earlier:
+            h = module(h)
+        if h.dim() != 2:
+            before = layer(h).to(x.dtype)
+            return Point(self.activation(before), before)
+        values, support = affine_at(h, layer, selection)
+        return SparsePoint(values.to(x.dtype).relu(), support, lambda: layer(h).to(x.dtype))
+
+    def _last(self, x: Tensor) -> tuple[list[nn.Module], nn.Linear, Selection] | None:
+        """The network's layers and its last, of whose outputs few are kept, where products by rows pay."""
+        if not isinstance(self.activation, Selection) or transforming():
+            return None
+        found = linear_at(self.network, -1)
+        if found is None or not pays(found[1].out_features, self.activation.k, found[1].in_features, x.device):
+            return None
+        return *found, self.activation
 
 
 class GaussianEncoder(Encoder):

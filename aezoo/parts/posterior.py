@@ -7,12 +7,16 @@ A posterior is anything with ``.mean (B, *Z)`` and ``.rsample((K,)) → (K, B, *
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import cached_property
 from typing import Any, Protocol, runtime_checkable
 
+import torch
 from torch import Tensor
 from torch.distributions import Distribution, kl_divergence
 
 from aezoo.errors import CompositionError
+from aezoo.parts.sparse import SparseCode, Support
 
 
 @runtime_checkable
@@ -41,7 +45,44 @@ class Point:
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """The code itself (*S, B, *Z)."""
+        if tuple(sample_shape) == (1,):
+            # through an expansion gradients would come back by a sum
+            return self.mean.unsqueeze(0)
         return self.mean.expand(*sample_shape, *self.mean.shape)
+
+
+class SparsePoint(Point):
+    """All mass on one code of which few values are not zero; its zeros are laid out only for who asks for them.
+
+    Args:
+        values: that are not zero (n,), of all rows.
+        support: where they are.
+        before: computes the code (B, Z) before its activation.
+    """
+
+    def __init__(self, values: Tensor, support: Support, before: Callable[[], Tensor]) -> None:
+        self._values = values
+        self._support = support
+        self._before = before
+
+    def active(self, draws: int) -> SparseCode:
+        """The code, ``draws`` times, by its values that are not zero."""
+        return SparseCode(self._values, self._support, draws)
+
+    @cached_property
+    def mean(self) -> Tensor:  # type: ignore[override]
+        """(B, Z)."""
+        return self._once(self.active(1).dense)
+
+    @cached_property
+    def before(self) -> Tensor:  # type: ignore[override]
+        """(B, Z)."""
+        return self._once(self._before)
+
+    def _once(self, compute: Callable[[], Tensor]) -> Tensor:
+        # who asks first may want no gradient, and who asks next may
+        with torch.set_grad_enabled(self._values.requires_grad):
+            return compute()
 
 
 def draw(q: Posterior, draws: int) -> Tensor:

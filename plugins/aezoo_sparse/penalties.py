@@ -33,7 +33,8 @@ class L1(Regularizer):
         """Puts the atoms back to unit length."""
         if self.unit_norm:
             weight = _atoms(decoder)
-            weight.div_(weight.norm(dim=0, keepdim=True).clamp_min(1e-12))
+            # torch's norm over the first axis of a wide matrix takes longer than the whole step
+            weight.div_(weight.square().sum(0, keepdim=True).sqrt_().clamp_min(1e-12))
 
 
 def _atoms(decoder: nn.Module) -> Tensor:
