@@ -5,6 +5,7 @@ Shapes: N rows, D columns, k dimensions of a subspace, F features of a dictionar
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -19,11 +20,23 @@ from aezoo.errors import DataError
 
 def digits() -> Dataset:
     """1,797 handwritten digits of 8 x 8 pixels with the values 0..16, as scikit-learn bundles them."""
+    table = _digits_table()
+    spec = DataSpec(name="digits", shape=(1, 8, 8), low=0.0, high=16.0, levels=17, classes=10, scaling="scale")
+    return Dataset(table[:, :-1].copy(), table[:, -1], spec=spec)
+
+
+def _digits_table() -> NDArray:
+    """scikit-learn's own file (1797, 65), pixels and label; read without scikit-learn, which takes longer to import
+    than a small model to train, wherever the file is in its place."""
+    found = find_spec("sklearn")
+    for folder in (found.submodule_search_locations or ()) if found else ():
+        path = Path(folder, "datasets", "data", "digits.csv.gz")
+        if path.is_file():
+            return np.loadtxt(path, dtype=np.uint8, delimiter=",")
     from sklearn.datasets import load_digits
 
     images, labels = load_digits(return_X_y=True)
-    spec = DataSpec(name="digits", shape=(1, 8, 8), low=0.0, high=16.0, levels=17, classes=10, scaling="scale")
-    return Dataset(images.astype(np.uint8), labels, spec=spec)
+    return np.column_stack([images, labels]).astype(np.uint8)
 
 
 def mnist(folder: str | Path = "data/mnist", binarize: Binarize = "none") -> Dataset:

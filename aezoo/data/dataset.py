@@ -17,7 +17,8 @@ from torch.utils.data import IterableDataset
 
 from aezoo.config import DataSpec
 from aezoo.errors import DataError, UsageError
-from aezoo.rows import Array, as_array, as_rows, as_tensor, check_finite
+from aezoo.pages import Array, in_large_pages, mapped, rows_at
+from aezoo.rows import as_array, as_rows, as_tensor, check_finite
 
 Index = np.ndarray[Any, np.dtype[np.int64]]
 MOST_VALIDATION = 1000
@@ -47,12 +48,13 @@ class Dataset:
         rates: np.ndarray[Any, Any] | None = None,
     ) -> None:
         self.spec = spec
+        in_large_pages(x)
         self.x = _checked(x, spec)
         self.labels, self.label_names = _numbered(labels, len(self), spec)
         self.source = dict(source or {})
         self.truth = dict(truth or {})
         self.rates = None if rates is None else _probabilities(rates, self.x, spec)
-        self.test = _permutation(len(self), 0)[: len(self) // 5] if test is None else _indices(test, len(self), spec)
+        self.test = _drawn(len(self), len(self) // 5, 0) if test is None else _indices(test, len(self), spec)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -73,14 +75,10 @@ class Dataset:
         """
         inside = np.ones(len(self), dtype=bool)
         inside[self.test] = False
-        rest = np.flatnonzero(inside)
-        count = _validation_size(validation, len(rest), self.spec.name)
-        order = _permutation(len(rest), seed)
-        return Splits(
-            Split(self, np.sort(rest[order[count:]])),
-            Split(self, np.sort(rest[order[:count]])),
-            Split(self, np.sort(self.test)),
-        )
+        count = _validation_size(validation, len(self) - len(self.test), self.spec.name)
+        held_out = np.sort(np.flatnonzero(inside)[_drawn(len(self) - len(self.test), count, seed)])
+        inside[held_out] = False
+        return Splits(Split(self, np.flatnonzero(inside)), Split(self, held_out), Split(self, np.sort(self.test)))
 
     def all(self) -> Split:
         """Every row, in order."""
@@ -143,10 +141,7 @@ class Split:
     @property
     def mapped(self) -> bool:
         """Whether the rows stay in a file that is mapped into memory."""
-        base = self.dataset.x
-        while isinstance(base, np.ndarray) and not isinstance(base, np.memmap):
-            base = base.base
-        return isinstance(base, np.memmap)
+        return mapped(self.dataset.x) is not None
 
     def subset(self) -> TorchDataset[Tensor]:
         """The rows as a torch dataset of raw data (*X), without labels."""
@@ -197,7 +192,7 @@ def _datum(item: Any, what: str) -> Array:
 
 
 def _taken(x: Array, index: Index) -> Tensor:
-    return x[torch.from_numpy(index).to(x.device)] if isinstance(x, Tensor) else as_tensor(x[index])
+    return as_tensor(rows_at(x, index))
 
 
 def _checked(x: Any, spec: DataSpec) -> Any:
@@ -271,9 +266,13 @@ def _indices(test: Any, rows: int, spec: DataSpec) -> Index:
     return index.astype(np.int64)
 
 
-def _permutation(rows: int, seed: int) -> Index:
+def _drawn(rows: int, count: int, seed: int) -> Index:
+    """``count`` different row numbers (count,): the first of a random order of all of them."""
+    # the short type holds many rows in half the memory, and is shuffled alike
+    order = np.arange(rows, dtype=np.int32 if rows < 2**31 else np.int64)
     # the legacy generator's stream is frozen, so a later NumPy finds the same test rows and none leaks into training
-    return np.random.RandomState(seed % 2**32).permutation(rows).astype(np.int64)
+    np.random.RandomState(seed % 2**32).shuffle(order)
+    return order[:count].astype(np.int64)
 
 
 def _validation_size(wanted: float | int | None, rows: int, name: str) -> int:

@@ -5,26 +5,45 @@ from __future__ import annotations
 import contextlib
 import gzip
 import io
+import json
 import math
-import os
 import struct
 import warnings
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 import numpy as np
+import torch
+from safetensors import safe_open
 
 from aezoo.data.dataset import Dataset
 from aezoo.data.infer import from_arrays
 from aezoo.data.table import read_table
 from aezoo.errors import DataError, ZooError
+from aezoo.pages import Array, bfloat16, physical_memory
 from aezoo.rows import check_finite
 
 NDArray: TypeAlias = np.ndarray[Any, Any]
 ByteStream: TypeAlias = IO[bytes] | io.BufferedIOBase
 IDX_TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
+SAFETENSORS_TYPES = {
+    "BOOL": "?",
+    "U8": "u1",
+    "I8": "i1",
+    "I16": "<i2",
+    "U16": "<u2",
+    "I32": "<i4",
+    "U32": "<u4",
+    "I64": "<i8",
+    "U64": "<u8",
+    "F16": "<f2",
+    "BF16": "<i2",
+    "F32": "<f4",
+    "F64": "<f8",
+}
+LABELS = ("y", "Y", "labels")
 BLOCK = 1 << 22
 
 
@@ -59,14 +78,53 @@ def npz(path: str | Path) -> Dataset:
             labels = None if y is None or y_test is None else np.concatenate([y, y_test])
             own = np.arange(len(train), len(train) + len(test))
             return from_arrays(np.concatenate([train, test]), labels, path.stem, own)
-        x = train if train is not None else first("x", "X", "data")
-        if x is None:
-            others = [name for name in members if name not in ("y", "Y", "labels")]
-            if len(others) != 1:
-                held = ", ".join(map(repr, list(members)[:10])) or "nothing"
-                raise DataError(f"{path} holds {held}: name the data x and its labels y, or x_train and x_test.")
-            x = first(others[0])
-        return from_arrays(x, first("y", "Y", "labels", "y_train"), path.stem)
+        x = train if train is not None else first(_data_among(members, path, ", or x_train and x_test"))
+        return from_arrays(x, first(*LABELS, "y_train"), path.stem)
+
+
+def safetensors(path: str | Path) -> Dataset:
+    """The tensor x (or X, data, or the only one) of a .safetensors file, which stays on disk, and its labels y.
+
+    Labels may be named Y or labels too. Values of bfloat16 stay what they are. Raises DataError for a file that is
+    missing, broken, or holds other names or types.
+    """
+    path = Path(path)
+    with reading(path, "a .safetensors file"):
+        # checks that the header is well-formed and fits the file
+        with safe_open(path, framework="np") as file:
+            names = list(file.keys())
+        with path.open("rb") as raw:
+            (length,) = struct.unpack("<Q", _exactly(raw, 8, path))
+            header = json.loads(_exactly(raw, length, path))
+
+        def tensor(name: str) -> Array:
+            entry = header[name]
+            dtype = SAFETENSORS_TYPES.get(entry["dtype"])
+            if dtype is None:
+                raise DataError(
+                    f"{path}: tensor {name!r} is of type {entry['dtype']}: give it real numbers, such as F32 or BF16."
+                )
+            if math.prod(entry["shape"]) == 0:
+                raise DataError(f"{path}: tensor {name!r} has no rows: give it at least one.")
+            start = 8 + length + entry["data_offsets"][0]
+            values = np.memmap(path, dtype, "c" if entry["dtype"] == "BF16" else "r", start, tuple(entry["shape"]))
+            return bfloat16(values) if entry["dtype"] == "BF16" else values
+
+        x = tensor(_data_among(names, path))
+        labels = next((tensor(name) for name in LABELS if name in names), None)
+        if isinstance(labels, torch.Tensor):
+            labels = labels.float()
+        return from_arrays(x, labels, path.stem)
+
+
+def _data_among(names: Collection[str], path: Path, further: str = "") -> str:
+    """Which of the named arrays of a file is the data: x, X, data, or the only one that is not labels."""
+    others = [name for name in names if name not in LABELS]
+    found = next((name for name in ("x", "X", "data") if name in names), others[0] if len(others) == 1 else None)
+    if found is None:
+        held = ", ".join(map(repr, list(names)[:10])) or "nothing"
+        raise DataError(f"{path} holds {held}: name the data x and its labels y{further}.")
+    return found
 
 
 def csv(
@@ -159,10 +217,7 @@ def reading(path: Path, kind: str) -> Iterator[None]:
 
 def refuse_huge(path: Path, size: int) -> None:
     """Raises DataError when ``size`` bytes cannot fit in this machine's memory, before trying."""
-    try:
-        memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return
+    memory = physical_memory()
     if size > memory:
         raise DataError(
             f"{path} unpacks to {size / 2**30:.1f} GiB and this machine has {memory / 2**30:.1f} GiB: "

@@ -11,7 +11,8 @@ from pydantic import ValidationError
 from aezoo.config import DataSpec
 from aezoo.data.dataset import Dataset, first_item
 from aezoo.errors import DataError
-from aezoo.rows import Array, as_array, chunks
+from aezoo.pages import Array
+from aezoo.rows import as_array, chunks
 
 CHANNELS = (1, 3, 4)
 

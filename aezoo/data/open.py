@@ -20,6 +20,7 @@ from aezoo.errors import DataError, PluginError, UsageError, ZooError
 Reader = tuple[type[Config], Callable[..., Dataset]]
 READERS: dict[str, Reader] = {
     ".npy": (choices.NpyOptions, files.npy),
+    ".safetensors": (choices.SafetensorsOptions, files.safetensors),
     ".npz": (choices.NpzOptions, files.npz),
     ".csv": (choices.CsvOptions, files.csv),
     ".tsv": (choices.CsvOptions, files.csv),
@@ -33,10 +34,10 @@ def open_data(
 ) -> Dataset:
     """The dataset that ``data`` is or names.
 
-    ``data`` is a registered name or a path to a .npy, .npz, .csv, .tsv or IDX file or a folder of IDX files, either
-    with options in the text ("swiss-roll,noise=0.1", "flowers.csv,label=species") or as keywords; or it is an array,
-    a tensor, nested lists, a torch dataset, or a Dataset already. ``labels`` are those of an array or of a file that
-    has none, or the path of a file of labels. ``data_dir`` is the folder of a named dataset that reads one.
+    ``data`` is a registered name or a path to a .npy, .safetensors, .npz, .csv, .tsv or IDX file or a folder of IDX
+    files, either with options in the text ("swiss-roll,noise=0.1", "flowers.csv,label=species") or as keywords; or it
+    is an array, a tensor, nested lists, a torch dataset, or a Dataset already. ``labels`` are those of an array or of
+    a file that has none, or the path of a file of labels. ``data_dir`` is the folder of a named dataset that reads one.
     Raises UnknownNameError, UsageError for options that do not fit, DataError for data that is missing or malformed.
     """
     if not isinstance(data, (str, os.PathLike)):
@@ -129,7 +130,8 @@ def _from_path(path: Path, labels: Any, given: dict[str, Any]) -> Dataset:
         key, reader = "folder", (choices.IdxOptions, builtin.idx_folder)
     if reader is None:
         raise DataError(
-            f"{str(path)!r} is of no known kind: give .npy, .npz, .csv, .tsv or IDX (...-ubyte, .idx) files."
+            f"{str(path)!r} is of no known kind: give .npy, .safetensors, .npz, .csv, .tsv or IDX (...-ubyte, .idx) "
+            "files."
         )
     labels_path = str(Path(labels).absolute()) if isinstance(labels, (str, os.PathLike)) else None
     if labels_path is not None:

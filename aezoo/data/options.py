@@ -96,6 +96,12 @@ class NpyOptions(Config):
     path: FilePath
 
 
+class SafetensorsOptions(Config):
+    """A .safetensors file with a tensor x (and y, its labels); it stays on disk and is read as it is needed."""
+
+    path: FilePath
+
+
 class NpzOptions(Config):
     """A .npz file with an array x (and y, its labels), or with x_train and x_test."""
 

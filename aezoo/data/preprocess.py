@@ -32,6 +32,8 @@ class Preprocess(Scaling):
         self.clip = clip
         self._size = spec.size
         low, high = _range(spec) if kind == "scale" else (0.0, 1.0)
+        # a map that changes nothing costs nothing
+        self._unchanged = kind in ("none", "scale") and (low, high) == (0.0, 1.0)
         shape: tuple[int, ...] = ()
         if kind in ("standardize", "minmax"):
             shape = spec.shape if len(spec.shape) == 1 else (spec.shape[0], *(1 for _ in spec.shape[1:]))
@@ -41,13 +43,14 @@ class Preprocess(Scaling):
 
     def forward(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Scaled data of the shape of ``x`` (..., *X), computed in float64, returned as ``dtype`` (torch's default)."""
-        out = x if self.kind == "none" else (x.to(torch.float64) - self.shift) * self.scale
+        # in place where that cannot be seen: passes over memory are what this costs
+        out = x if self._unchanged else (x.to(torch.float64) - self.shift).mul_(self.scale)
         out = out.to(dtype or torch.get_default_dtype())
         return out.clamp(0.0, 1.0) if self.clip else out
 
     def inverse(self, x: Tensor) -> Tensor:
         """Raw values of scaled ``x`` (..., *X), computed in float64, returned in the dtype of ``x``."""
-        return x if self.kind == "none" else (x.to(torch.float64) / self.scale + self.shift).to(x.dtype)
+        return x if self._unchanged else (x.to(torch.float64) / self.scale + self.shift).to(x.dtype)
 
     def log_det(self) -> Tensor:
         """() float64, nats: ``log p_raw(x) = log p_scaled(forward(x)) + log_det()``, wherever nothing is clipped."""

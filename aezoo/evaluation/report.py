@@ -16,11 +16,12 @@ from aezoo.evaluation.pca import pca_squared_error
 from aezoo.evaluation.probe import probe_accuracy
 from aezoo.evaluation.reconstruction import reconstruction_figures
 from aezoo.evaluation.split import Array, encode_split, prepared_split, some_rows
+from aezoo.pages import HELD_BYTES
 
 PROBE_ROWS = 10_000
 PROBE_CLASSES = 100
 PCA_ROWS = 60_000
-# half a gigabyte in float64
+# half a gigabyte in float64, and an eighth of that where the data is too large to be held
 PCA_VALUES = 1 << 26
 # exact Jacobians and statistics over a batch alike are made for batches of about this size
 PENALTY_ROWS = 128
@@ -94,7 +95,8 @@ def _codes(model: Autoencoder, train: Split, split: Split, seed: int) -> dict[st
             figures["active_units"] = active_units(codes)
         figures |= _probe(model, some_rows(train, PROBE_ROWS, seed), codes, split.labels)
     # the baseline's rows are held whole in float64, so there is a most for both splits
-    most = min(PCA_ROWS, max(1, PCA_VALUES // model.spec.size))
+    held = not train.mapped or len(train.dataset) * model.spec.size * model.dtype.itemsize <= HELD_BYTES
+    most = min(PCA_ROWS, max(1, (PCA_VALUES if held else PCA_VALUES // 8) // model.spec.size))
     fitted, measured = (prepared_split(model, some_rows(part, most, seed)) for part in (train, split))
     figures["pca_squared_error"] = pca_squared_error(fitted, measured, codes.shape[1])
     return figures

@@ -1,28 +1,58 @@
-"""Where training batches come from: a tensor on the device, a mapped file, or a loader over a user's own Dataset."""
+"""Where training batches come from: a tensor on the device, a mapped file, or a loader over a user's own Dataset.
+
+Shapes: N rows of a split, n of a chunk, B of a batch, *X one datum.
+"""
 
 from __future__ import annotations
 
+import math
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator
-from typing import Protocol
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
 from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
+from aezoo.errors import DataError, ZooError
+from aezoo.pages import HELD_BYTES, Array, NDArray, at_random
+from aezoo.training.ahead import ahead
+
+# gathered in one go and cut into batches: enough to spread the cost of a call, little enough to stay in a cache
+GATHERED_BYTES = 2 << 20
+GATHERED_BATCHES = 16
+# read in one go from a file, in its order: the more at a time, the closer the rows, and the fewer pages to map
+READ_BYTES = 64 << 20
+# a matrix product may sum in another order where its rows begin off a cache line
+LINE = 64
 
 
-def shuffled(rows: int, batch_size: int, order: torch.Generator) -> list[Tensor]:
-    """Row numbers of an epoch's batches, in a fresh order.
+def spans(rows: int, size: int, *, join: bool = True) -> Iterator[tuple[int, int]]:
+    """Bounds of consecutive batches of ``size`` rows.
 
-    A row left over at the end joins the batch before it: batch normalisation has no statistics of one row.
+    With ``join``, as in training, a row left over at the end joins the batch before it: batch normalisation has no
+    statistics of one row.
     """
-    batches = list(torch.randperm(rows, generator=order).split(batch_size))
-    if len(batches) > 1 and len(batches[-1]) == 1 < batch_size:
-        batches[-2:] = [torch.cat(batches[-2:])]
-    return batches
+    start, lonely = 0, int(join and size > 1)
+    while start < rows:
+        end = start + size if start + size + lonely < rows else rows
+        yield start, end
+        start = end
+
+
+def steps_of(rows: int, size: int) -> int:
+    """How many batches an epoch of training has."""
+    whole, left = divmod(rows, size)
+    return whole + (left > 1 or (left == 1 and whole == 0))
+
+
+def shuffled(rows: int, size: int, order: torch.Generator) -> Iterator[Tensor]:
+    """Row numbers of an epoch's batches, in a fresh order."""
+    positions = torch.randperm(rows, generator=order)
+    return (positions[start:end] for start, end in spans(rows, size))
 
 
 class Batches(Protocol):
@@ -33,12 +63,12 @@ class Batches(Protocol):
         ...
 
     def epoch(self, batch_size: int, order: torch.Generator | None = None) -> Iterator[Tensor]:
-        """Batches (B, *X) on the model's device; the last may be smaller."""
+        """Batches (B, *X) on the model's device; the last may be smaller, or one row larger."""
         ...
 
 
 class Resident:
-    """Data preprocessed once and kept on the device; a batch is one gather."""
+    """Data preprocessed once and kept on the device; some batches are one gather."""
 
     def __init__(self, rows: Tensor) -> None:
         self.rows = rows
@@ -50,8 +80,14 @@ class Resident:
         if order is None:
             yield from self.rows.split(batch_size)
             return
-        for index in shuffled(len(self.rows), batch_size, order):
-            yield self.rows.index_select(0, index.to(self.rows.device))
+        # to the device once, so that no step waits for a copy
+        positions = torch.randperm(len(self), generator=order).to(self.rows.device)
+        yield from _cut(
+            len(self),
+            batch_size,
+            _bytes_of(self.rows),
+            lambda start, end: self.rows.index_select(0, positions[start:end]),
+        )
 
 
 class _Read(ABC):
@@ -70,15 +106,15 @@ class _Read(ABC):
         yield from map(self.model.prepare, read)
 
     @abstractmethod
-    def _batches(self, positions: list[Tensor]) -> Iterable[Tensor]:
+    def _batches(self, positions: Iterator[Tensor]) -> Iterable[Tensor]:
         """Raw batches of the rows at ``positions``."""
 
 
 class Loaded(_Read):
     """A user's own torch Dataset, read through torch's loader, so that its random transforms stay random."""
 
-    def _batches(self, positions: list[Tensor]) -> DataLoader[Tensor]:
-        batches = [index.tolist() for index in positions]
+    def _batches(self, positions: Iterator[Tensor]) -> DataLoader[Tensor]:
+        batches = (index.tolist() for index in positions)
         # a generator of its own, since a loader draws a seed from the global one even when it needs none
         return DataLoader(self.split.subset(), batch_sampler=batches, generator=torch.Generator())
 
@@ -86,20 +122,82 @@ class Loaded(_Read):
 class Redrawn(_Read):
     """Zeros and ones that are drawn afresh, by their rates, whenever they are trained on."""
 
-    def _batches(self, positions: list[Tensor]) -> Iterator[Tensor]:
+    def _batches(self, positions: Iterator[Tensor]) -> Iterator[Tensor]:
         return map(self.split.redraw, positions)
 
 
-class Mapped(_Read):
-    """Rows of a file mapped into memory, too many to hold as floats."""
+class Chunk(NamedTuple):
+    """Rows as they were read, and which of them each row of the batches is."""
 
-    def _batches(self, positions: list[Tensor]) -> Iterator[Tensor]:
-        # in the file's order, which disks and page caches like; the rows of a batch are summed over anyway
-        return (self.split.take(index.sort().values) for index in positions)
+    raw: Tensor
+    """(n, *X), in the file's order."""
+    place: Tensor
+    """(n,)."""
 
 
-# beyond this, a mapped file is read batch by batch instead of being held
-HELD_BYTES = 4 << 30
+class Mapped:
+    """Rows of a file mapped into memory, too many to hold as floats; a thread reads them ahead of their use."""
+
+    def __init__(self, split: Split, model: Autoencoder) -> None:
+        self.split = split
+        self.model = model
+
+    def __len__(self) -> int:
+        return len(self.split)
+
+    def epoch(self, batch_size: int, order: torch.Generator | None = None) -> Iterator[Tensor]:  # noqa: D102
+        positions = None if order is None else torch.randperm(len(self), generator=order).numpy()
+        for chunk in ahead(self._chunks(positions, batch_size)):
+            yield from self._batches(chunk, batch_size, join=order is not None)
+
+    def _batches(self, chunk: Chunk, batch_size: int, join: bool) -> Iterator[Tensor]:
+        raw, place = (t.to(self.model.device, non_blocking=True) for t in chunk)
+        yield from _cut(
+            len(place),
+            batch_size,
+            self.model.spec.size * self.model.dtype.itemsize,
+            lambda start, end: self.model.prepare(raw.index_select(0, place[start:end])),
+            join=join,
+        )
+
+    def _chunks(self, positions: NDArray | None, batch_size: int) -> Iterator[Chunk]:
+        """Chunks of whole batches; NumPy's functions, since each thread that calls torch's would bring a pool."""
+        x, pinned = self.split.dataset.x, self.model.device.type == "cuda"
+        size = batch_size * max(1, READ_BYTES // (batch_size * _bytes_of(x)))
+        at_random(x, positions is not None)
+        try:
+            for start, end in spans(len(self), size, join=positions is not None):
+                wanted = np.arange(start, end) if positions is None else positions[start:end]
+                order = np.argsort(self.split.index[wanted])
+                place = np.empty_like(order)
+                place[order] = np.arange(len(order))
+                chunk = Chunk(self.split.take(torch.from_numpy(wanted[order])), torch.from_numpy(place))
+                yield Chunk(*(t.pin_memory() for t in chunk)) if pinned else chunk
+        except ZooError:
+            raise
+        except Exception as error:
+            raise DataError(
+                f"{self.split.dataset.spec.name} cannot be read on ({type(error).__name__}: {error}): check its file."
+            ) from error
+        finally:
+            at_random(x, False)
+
+
+def _cut(
+    rows: int, batch_size: int, row_bytes: int, gather: Callable[[int, int], Tensor], *, join: bool = True
+) -> Iterator[Tensor]:
+    """Batches of ``gather(start, end)``, some to a call."""
+    batch = batch_size * row_bytes
+    together = min(GATHERED_BATCHES, max(1, GATHERED_BYTES // batch)) if batch % LINE == 0 else 1
+    for start, end in spans(rows, batch_size * together, join=join):
+        gathered = gather(start, end)
+        for first, last in spans(end - start, batch_size, join=join):
+            yield gathered[first:last]
+
+
+def _bytes_of(rows: Array) -> int:
+    """Of one row."""
+    return math.prod(rows.shape[1:]) * rows.dtype.itemsize
 
 
 def make_batches(split: Split, model: Autoencoder) -> Batches:
@@ -108,11 +206,14 @@ def make_batches(split: Split, model: Autoencoder) -> Batches:
         return Loaded(split, model)
     if split.dataset.rates is not None:
         return Redrawn(split, model)
-    if split.mapped and len(split) * model.spec.size * model.dtype.itemsize > HELD_BYTES:
+    row = model.spec.size * model.dtype.itemsize
+    # of what cannot be held as a whole, only small splits are
+    held = HELD_BYTES if len(split.dataset) * row <= HELD_BYTES else HELD_BYTES // 16
+    if split.mapped and len(split) * row > held:
         return Mapped(split, model)
     rows = torch.empty((len(split), *model.spec.shape), dtype=model.dtype, device=model.device)
     start = 0
-    for piece in split.batches(8192):
+    for piece in split.batches(model.rows_a_pass()):
         rows[start : start + len(piece)] = model.prepare(piece)
         start += len(piece)
     return Resident(rows)

@@ -33,6 +33,15 @@ def test_digits_are_those_of_scikit_learn():
     assert (data.spec.shape, data.spec.high, data.spec.levels, data.spec.classes) == ((1, 8, 8), 16, 17, 10)
 
 
+def test_digits_are_the_same_where_scikit_learn_keeps_its_file_elsewhere(monkeypatch):
+    usual = builtin.digits()
+    monkeypatch.setattr(builtin, "find_spec", lambda name: None)
+    asked = builtin.digits()
+    assert np.array_equal(asked.x, usual.x)
+    assert np.array_equal(asked.labels, usual.labels)
+    assert asked.x.dtype == usual.x.dtype
+
+
 @pytest.mark.skipif(not MNIST.is_dir(), reason="MNIST is not at hand beside the repository")
 def test_mnist_is_the_canonical_one():
     data = builtin.mnist(MNIST)
