@@ -9,8 +9,9 @@ Shapes: B batch, K draws, *X one datum, *Z one code.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -20,6 +21,7 @@ from torch.distributions import Distribution
 
 from aezoo.config import DataSpec
 from aezoo.errors import CapabilityError, CompositionError, DataError, UsageError
+from aezoo.memory import keep_blocks, most_bytes
 from aezoo.parts import (
     AFTER_STEP_VOCABULARY,
     VOCABULARY,
@@ -33,6 +35,7 @@ from aezoo.parts import (
     Regularizer,
     Reset,
     Scaling,
+    SparsePoint,
     Weighted,
     check_gradient,
     depends_on,
@@ -41,7 +44,7 @@ from aezoo.parts import (
     has_density,
     score_function,
 )
-from aezoo.rows import as_rows, as_tensor, check_finite
+from aezoo.rows import as_rows, as_tensor, check_finite, within
 from aezoo.schedules import Cyclical, Linear, weight_at
 from aezoo.streams import random_stream
 
@@ -49,8 +52,15 @@ Rows = Any
 """Raw data: a NumPy array, a tensor or nested lists; rows (B, *X) or one datum (*X)."""
 
 Bound = Literal["mean", "importance"]
-# a pass of 16 MiB in float32 keeps every layer's output near the processor, and memory bounded
+# of a pass with draws; 16 MiB in float32 keep memory bounded
 PASS_VALUES = 1 << 22
+PASS_BYTES = 4 * PASS_VALUES
+# of a pass without: by measurement the fewest at which the matrix products still run at full speed, so that what one
+# layer gives is still near the processor when the next one takes it
+NEAR_VALUES = 1 << 20
+# rows whose draws are made together, and the draws of each that are: what random numbers a row gets depends on these
+# two alone. torch fills tensors in sixteens, so that blocks of a multiple of 16 numbers are parts of one stream
+ROWS_DRAWN, DRAWS_AT_ONCE = 256, 16
 
 
 class Step(NamedTuple):
@@ -73,13 +83,18 @@ class Values:
 
     def __getitem__(self, name: str) -> Any:
         if name not in self._known:
-            self._known[name] = self._model.code if name == "encode" else self._model.prior_distribution()
+            self._known[name] = self._find(name)
         return self._known[name]
+
+    def _find(self, name: str) -> Any:
+        if name == "z":
+            return draw(self._known["q"], self._model.draws)
+        return self._model.code if name == "encode" else self._model.prior_distribution()
 
     def detached(self) -> Values:
         """The values that an opponent may see: no gradient leads from them to the model."""
         model = self._model
-        known = {name: self._known[name].detach() for name in ("x", "x_in", "z")}
+        known = {name: self[name].detach() for name in ("x", "x_in", "z")}
         known["encode"] = torch.no_grad()(model.code)
         if model.prior is not None:
             with torch.no_grad():
@@ -182,16 +197,21 @@ class Autoencoder(nn.Module):
         distribution: Distribution = self.prior(self.encoder)
         return distribution
 
-    def forward(self, x: Tensor, step: int | None = 0) -> Step:
+    def forward(
+        self, x: Tensor, step: int | None = 0, weights: Mapping[str, float | Tensor] = MappingProxyType({})
+    ) -> Step:
         """``step``, under the name that torch's wrappers (DistributedDataParallel, compile) look for."""
-        return self.step(x, step)
+        return self.step(x, step, weights)
 
-    def step(self, x: Tensor, step: int | None = 0) -> Step:
+    def step(
+        self, x: Tensor, step: int | None = 0, weights: Mapping[str, float | Tensor] = MappingProxyType({})
+    ) -> Step:
         """The objective on preprocessed data.
 
         Args:
             x: (B, *X).
             step: the optimizer's step, which schedules of weights read; None for the weights that they lead to.
+            weights: of some regularizers by name, () each, instead of those that they have at ``step``.
         """
         values = self._values(x)
         error = -values["px"].log_prob(x)
@@ -199,7 +219,8 @@ class Autoencoder(nn.Module):
         for name, asking in self._asking.items():
             penalty = asking(values)
             terms[name] = penalty.mean()
-            error = error + weight_at(self.weights[name], step) * penalty
+            weight = weights[name] if name in weights else weight_at(self.weights[name], step)
+            error = error + weight * penalty
         loss = error.mean() if self.bound == "mean" else -_log_mean_exp(-error).mean()
         if self.gradient == "score-function":
             loss = loss + score_function(error, values["q"], values["z"])
@@ -208,11 +229,15 @@ class Autoencoder(nn.Module):
     def _values(self, x: Tensor) -> Values:
         x_in = self.corruption(x) if self.training and self.corruption is not None else x
         q = self.encoder(x_in)
+        known = {"x": x, "x_in": x_in, "q": q}
+        if isinstance(q, SparsePoint) and self.decoder.reads_active:
+            # z has a value for every unit, and whether anybody asks for it shows later
+            return Values(self, {**known, "px": self.decoder(q.active(self.draws))})
         z = draw(q, self.draws)
         if self.gradient == "score-function":
             # a leaf, so that a penalty shows whether it depends on the draws
             z = z.detach().requires_grad_()
-        return Values(self, {"x": x, "x_in": x_in, "q": q, "z": z, "px": self.decoder(z)})
+        return Values(self, {**known, "z": z, "px": self.decoder(z)})
 
     def measure(self, batches: Iterable[Tensor], seed: int = 0) -> dict[str, float]:
         """Means of the loss and its terms over preprocessed batches, in evaluation mode, with a stream of its own.
@@ -228,6 +253,14 @@ class Autoencoder(nn.Module):
                     totals[name] = totals.get(name, 0.0) + value.detach().double() * len(x)
                 rows += len(x)
         return {name: float(total) / rows for name, total in totals.items()}
+
+    def scheduled(self) -> list[str]:
+        """The regularizers whose weight moves with the step."""
+        return [name for name, weight in self.weights.items() if not isinstance(weight, int | float)]
+
+    def asked_after(self) -> set[str]:
+        """What regularizers ask for once the loss is known: ``after_step`` and the losses of opponents."""
+        return {name for asking in (*self._after_step.values(), *self._opponents.values()) for name in asking.names}
 
     def after_step(self, values: Values, step: int) -> list[Reset]:
         """Lets the regularizers move their state after an optimizer step; returns their wishes to the optimizer."""
@@ -275,6 +308,8 @@ class Autoencoder(nn.Module):
                 )
             self._stochastic, self._discrete = has_density(q), hasattr(q, "index")
             check_gradient(self.gradient, self.bound, q)
+            if isinstance(q, SparsePoint):
+                self.decoder.lay_out()
             values = self._values(x)
             for name, asking in self._asking.items():
                 self._check_penalty(name, asking(values), rows, values["z"])
@@ -374,26 +409,67 @@ class Autoencoder(nn.Module):
 
         return self._rowwise(x, negative_bound, batch_size, draws, seed)
 
-    def log_likelihood(self, x: Rows, *, draws: int = 100, seed: int = 0, batch_size: int | None = None) -> Any:
+    def log_likelihood(
+        self, x: Rows, *, draws: int = 100, seed: int = 0, batch_size: int | None = None, memory: int = PASS_BYTES
+    ) -> Any:
         """Estimates of log p(x) (B,) by importance sampling from the posterior, nats in preprocessed units.
 
-        log mean_k p(x | z_k)·p(z_k)/q(z_k | x); low by less the more draws, in memory that does not grow with them.
+        log mean_k p(x | z_k)·p(z_k)/q(z_k | x); low by less the more draws. Every row is decoded ``draws`` times, as
+        many at once as ``memory`` holds; the draws are the same whatever it is, and so is the estimate up to rounding.
+
+        Args:
+            x: as for ``encode``.
+            draws: K.
+            seed: of the draws.
+            batch_size: rows a pass, each of which draws anew; None is 256, or as many as ``memory`` holds.
+            memory: bytes that the tensors of a pass may take, beside x and the result; at least those that the code
+                of one row takes are taken.
 
         Raises:
             CapabilityError: the encoder is deterministic, or there is no prior.
+            DataError: rows of another shape, or values that are not finite.
+            UsageError: a count below 1.
         """
         need(self, ("bound",), "log_likelihood", "a variational model such as vae")
+        self._positive(draws)
+        self._positive(memory, "memory")
+        encoding, decoding = self._bytes_a_row()
+        at_once = max(1, memory // decoding)
 
         def estimate(u: Tensor) -> Tensor:
             q, p = self.encoder(u), self.prior_distribution()
             total = u.new_full((len(u),), -math.inf)
-            for at_once in _chunks(draws, max(1, self.rows_a_pass() // len(u))):
-                z = draw(q, at_once)
-                weight = self.decoder(z).log_prob(u) + p.log_prob(z) - q.log_prob(z)
+            # whole blocks, so that fewer or more of them at once are the same draws
+            blocks = max(1, at_once // (len(u) * DRAWS_AT_ONCE))
+            for count in _chunks(draws, blocks * DRAWS_AT_ONCE):
+                z = draw(q, count)
+                weight = -q.log_prob(z)
+                for k, row in _pieces(count, len(u), at_once):
+                    piece = z[k, row]
+                    weight[k, row] += self.decoder(piece).log_prob(u[row]) + p.log_prob(piece)
                 total = torch.logaddexp(total, weight.logsumexp(0))
             return total - math.log(draws)
 
-        return self._rowwise(x, estimate, batch_size or min(256, self.rows_a_pass()), draws, seed)
+        size = batch_size or max(1, min(ROWS_DRAWN, memory // encoding))
+        return self._rowwise(x, estimate, size, draws, seed)
+
+    def _bytes_a_row(self) -> tuple[int, int]:
+        """What the tensors of a pass take at most, in bytes: for a row encoded and drawn for, and for a code decoded.
+
+        Measured, since what lies between a network's input and its output is its own affair.
+        """
+        with torch.no_grad(), self.evaluating(), self._stream(0):
+            middle = 0.5 if self.decoder.likelihood.unit_interval else 0.0
+            u = torch.full((1, *self.spec.shape), middle, dtype=self.dtype, device=self.device)
+            p = self.prior_distribution()
+
+            def encode() -> tuple[Tensor, Tensor]:
+                z = draw(self.encoder(u), DRAWS_AT_ONCE)
+                return z, self.encoder(u).log_prob(z)
+
+            encoding, (z, _) = most_bytes(encode)
+            decoding, _ = most_bytes(lambda: self.decoder(z).log_prob(u) + p.log_prob(z))
+        return encoding + u.nbytes, -(-decoding // DRAWS_AT_ONCE)
 
     def sample(self, n: int, *, seed: int = 0, noise: bool = False, batch_size: int | None = None) -> Tensor:
         """``n`` data (n, *X) in raw units, decoded from the prior: the likelihood's mean, or a draw with ``noise``.
@@ -479,14 +555,17 @@ class Autoencoder(nn.Module):
         if batch_size is not None:
             self._positive(batch_size, "batch_size")
         rows, single = as_rows(x, self.spec.shape)
-        check_finite(rows)
-        self._check_range(rows)
-        size = batch_size or self.rows_a_pass(draws or 1)
+        size = batch_size or (self.rows_a_pass(draws) if draws else self._rows_nearby())
+        if size < len(rows):
+            keep_blocks()
         result: Tensor | None = None
         with torch.no_grad(), self.evaluating(), self._stream(seed if draws is not None else None):
             for start in range(0, len(rows), size):
-                piece = rows[start : start + size]
-                part = function(self.prepare(as_tensor(piece)))
+                piece = as_tensor(rows[start : start + size])
+                # while it is near the processor anyway
+                check_finite(piece, first=start)
+                self._check_range(piece, start)
+                part = function(self.prepare(piece))
                 if result is None:
                     # laid out once: joining the passes at the end would hold everything twice
                     shape = list(part.shape)
@@ -498,15 +577,13 @@ class Autoencoder(nn.Module):
             result = result.select(axis, 0)
         return result if isinstance(x, Tensor) else result.numpy()
 
-    def _check_range(self, rows: Any) -> None:
+    def _check_range(self, rows: Tensor, first: int) -> None:
         """Refuses values that the likelihood gives no probability; scaled by a fitted range, they are clipped."""
         low, high = self.spec.low, self.spec.high
         if not self.decoder.likelihood.unit_interval or low is None or high is None:
             return
-        values = rows.detach() if isinstance(rows, Tensor) else rows
-        if float(values.min()) < low or float(values.max()) > high:
-            values = as_tensor(values)
-            row = int(((values < low) | (values > high)).flatten(1).any(1).nonzero()[0])
+        if not within(rows, low, high):
+            row = first + int(((rows < low) | (rows > high)).flatten(1).any(1).nonzero()[0])
             raise DataError(
                 f"row {row} has values outside {low:g} to {high:g}, to which {type(self.decoder.likelihood).__name__} "
                 "gives no probability: rescale the data, or train with likelihood gaussian."
@@ -516,6 +593,11 @@ class Autoencoder(nn.Module):
         """How many rows, each decoded ``draws`` times, go through at once in bounded memory."""
         values = max(self.spec.size, self.decoder.likelihood.outputs.size)
         return max(1, min(8192, PASS_VALUES // (values * draws)))
+
+    def _rows_nearby(self) -> int:
+        """How many rows without draws go through at once fastest: no more than in bounded memory."""
+        values = max(self.spec.size, self.decoder.likelihood.outputs.size)
+        return max(1, min(self.rows_a_pass(), NEAR_VALUES // values))
 
     @contextmanager
     def evaluating(self) -> Iterator[None]:
@@ -557,6 +639,15 @@ def need(model: Autoencoder, wanted: tuple[str, ...], what: str, remedy: str) ->
 
 def _log_mean_exp(values: Tensor) -> Tensor:
     return values.logsumexp(0) - math.log(values.shape[0])
+
+
+def _pieces(draws: int, rows: int, at_once: int) -> Iterator[tuple[slice, slice]]:
+    """Parts of a block of codes (draws, rows), of at most ``at_once`` codes each."""
+    height = min(draws, at_once)
+    width = max(1, at_once // height)
+    for k in range(0, draws, height):
+        for row in range(0, rows, width):
+            yield slice(k, k + height), slice(row, row + width)
 
 
 def _chunks(total: int, size: int) -> Iterator[int]:

@@ -28,7 +28,10 @@ from aezoo.errors import UnknownNameError, UsageError, near_misses
 class Config(BaseModel):
     """A frozen set of options: unknown keys, wrong types, NaN and infinity are refused."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True)
+    # built when first used: a command that looks one model up need not wait for the options of all others
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, validate_default=True, defer_build=True
+    )
 
     @model_validator(mode="wrap")
     @classmethod

@@ -7,14 +7,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Sequence
-from typing import Any, TypeAlias
+from typing import Any
 
 import numpy as np
 import torch
 
 from aezoo.errors import DataError
-
-Array: TypeAlias = np.ndarray[Any, Any] | torch.Tensor
+from aezoo.pages import Array, release
 
 # values looked at in one go: bounds the memory of a pass over data of any size
 CHUNK = 1 << 22
@@ -81,10 +80,13 @@ def as_tensor(rows: Array) -> torch.Tensor:
 
 
 def chunks(x: Array) -> Iterator[tuple[int, Any]]:
-    """The index of the first row and the rows, some at a time, of ``x``: views of bounded size."""
+    """The index of the first row and the rows, some at a time, of ``x``: views of bounded size, one in memory."""
     step = max(1, CHUNK // max(1, math.prod(x.shape[1:])))
     for start in range(0, len(x), step):
-        yield start, x[start : start + step]
+        try:
+            yield start, x[start : start + step]
+        finally:
+            release(x)
 
 
 def check_finite(x: Array, what: str = "data", first: int = 0) -> None:
@@ -92,6 +94,10 @@ def check_finite(x: Array, what: str = "data", first: int = 0) -> None:
     if not (x.is_floating_point() if isinstance(x, torch.Tensor) else x.dtype.kind == "f"):
         return
     for start, part in chunks(x):
+        # a sum is one pass without a temporary, and no sum that NaN or infinity is part of is finite; that of huge
+        # values may not be either
+        if math.isfinite(_sum(part)):
+            continue
         finite = torch.isfinite(part) if isinstance(part, torch.Tensor) else np.isfinite(part)
         if bool(finite.all()):
             continue
@@ -104,3 +110,21 @@ def check_finite(x: Array, what: str = "data", first: int = 0) -> None:
             f"{what}: row {first + start + row}{column} (counted from 0), is {name}: "
             "remove such rows, or fill in the missing values."
         )
+
+
+def _sum(x: Array) -> float:
+    """The sum of real values, in no fewer than 32 bits."""
+    if isinstance(x, torch.Tensor):
+        return float(x.detach().sum(dtype=torch.float32 if x.element_size() < 4 else x.dtype))
+    with np.errstate(all="ignore"):
+        return float(x.sum(dtype=np.float32 if x.dtype.itemsize < 4 else x.dtype.newbyteorder("=")))
+
+
+def within(x: torch.Tensor, low: float, high: float) -> bool:
+    """Whether every value lies in ``low`` to ``high``; bytes that can hold no others are not looked at."""
+    if x.dtype == torch.bool:
+        x = x.view(torch.uint8)
+    if not x.is_floating_point() and low <= torch.iinfo(x.dtype).min and torch.iinfo(x.dtype).max <= high:
+        return True
+    least, most = x.detach().aminmax()
+    return low <= float(least) and float(most) <= high

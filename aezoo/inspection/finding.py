@@ -15,7 +15,6 @@ from aezoo import registry
 from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split, Splits
 from aezoo.errors import OutputError, PluginError, ZooError, is_out_of_memory
-from aezoo.plots import save_figure
 from aezoo.streams import random_stream
 from aezoo.training import write_text
 
@@ -75,6 +74,8 @@ def save_finding(finding: Finding, folder: str | Path, name: str, about: dict[st
 
 def _draw(figure: Figure, path: Path, name: str) -> None:
     """matplotlib finds much of what is wrong with a picture only when it is drawn."""
+    from aezoo.plots import save_figure
+
     try:
         save_figure(figure, path)
     except (ZooError, MemoryError):

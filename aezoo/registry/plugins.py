@@ -17,7 +17,7 @@ from typing import Any
 
 import pluggy
 
-from aezoo.config import bare_type
+from aezoo.config import Config, bare_type
 from aezoo.errors import PluginError
 from aezoo.options import INSPECT_PLACES, PLACES, ModelConfig, TrainConfig
 from aezoo.registry import hookspecs
@@ -67,8 +67,12 @@ class Plugins:
     def __iter__(self) -> Iterator[Plugin]:
         if self._found is None:
             self._found = []
+            # one distribution brings many plugins, and asking it for its name reads all of its metadata
+            titles: dict[int, tuple[str, str]] = {}
             for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda p: p.name != "core"):
-                self._found.append(self._load(point))
+                if id(point.dist) not in titles:
+                    titles[id(point.dist)] = _title(point.dist)
+                self._found.append(self._load(point, *titles[id(point.dist)]))
         return iter(self._found)
 
     def register(self, module: Any, name: str = "", distribution: str = "this process") -> Plugin:
@@ -98,9 +102,8 @@ class Plugins:
                 except Exception as error:
                     plugin.error = _reason(error)
 
-    def _load(self, point: importlib.metadata.EntryPoint) -> Plugin:
-        distribution = point.dist.name if point.dist else "unknown distribution"
-        plugin = Plugin(point.name, distribution, point.dist.version if point.dist else "")
+    def _load(self, point: importlib.metadata.EntryPoint, distribution: str, version: str) -> Plugin:
+        plugin = Plugin(point.name, distribution, version)
         if _disabled(plugin):
             plugin.disabled = True
             return plugin
@@ -141,6 +144,8 @@ def _collect(plugin: Plugin, kind: Kind, hook: str) -> Iterator[Entry]:
             raise PluginError(f"{hook} gave {entry!r}, which is no aezoo.{wanted.__name__}.")
         if not isinstance(entry.name, str) or not entry.name or set(entry.name) & set(" ,=./\\:"):
             raise PluginError(f"{hook} gave the name {entry.name!r}: use letters, digits and dashes.")
+        if plugin.distribution != OURS:
+            _build_options(entry)
         if isinstance(entry, Model) and not _is_strict(entry.config):
             raise PluginError(
                 f"the config of model {entry.name!r} must extend aezoo.ModelConfig and stay frozen, with extra keys "
@@ -159,6 +164,16 @@ def _collect(plugin: Plugin, kind: Kind, hook: str) -> Iterator[Entry]:
                     f"model {entry.name!r} has an option {taken[0]!r}, which training has too: give it another name."
                 )
         yield replace(entry, plugin=plugin.name, distribution=plugin.distribution)
+
+
+def _build_options(entry: Entry) -> None:
+    """Finds now what is wrong with a stranger's options, so that it is the plugin's error and not that of its user.
+
+    Classes of options are built when first used; ours, the tests build.
+    """
+    config = getattr(entry, "config", None)
+    if isinstance(config, type) and issubclass(config, Config):
+        config.model_rebuild()
 
 
 def _refuse_clashes(mine: list[Entry], others: list[Entry]) -> None:
@@ -192,6 +207,11 @@ def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: Any) -> None:
         if manager.parse_hookimpl_opts(module, name) is not None and name not in known:
             close = difflib.get_close_matches(name, known, n=1)
             raise PluginError(f"{name} is no hook of aezoo{f'; did you mean {close[0]}?' if close else '.'}")
+
+
+def _title(dist: importlib.metadata.Distribution | None) -> tuple[str, str]:
+    """Name and version of a distribution."""
+    return ("unknown distribution", "") if dist is None else (dist.name, dist.version)
 
 
 def _disabled(plugin: Plugin) -> bool:

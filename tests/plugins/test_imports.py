@@ -11,7 +11,7 @@ PLUGINS = sorted((ROOT / "plugins").rglob("*.py"))
 CORE = sorted((ROOT / "aezoo").rglob("*.py"))
 FLOORS = [
     {"errors", "_lazy"},
-    {"config", "schedules", "options", "rows", "streams"},
+    {"config", "schedules", "options", "memory", "pages", "rows", "streams"},
     {"registry"},
     {"parts"},
     {"autoencoder"},
@@ -23,6 +23,7 @@ FLOORS = [
     {"inspection"},
     {"reopening"},
     {"api"},
+    {"many"},
     {"cli"},
 ]
 FLOOR = {name: index for index, names in enumerate(FLOORS) for name in names}

@@ -352,3 +352,20 @@ def test_ours_are_all_loaded_without_a_fault():
         "core", "undercomplete", "sparse", "denoising", "contractive", "variational"
     }  # fmt: skip
     assert not [plugin.error for plugin in ours if plugin.error]
+
+
+class Opaque:
+    """No type that options can have."""
+
+
+class Hopeless(ModelConfig):
+    thing: Opaque | None = None
+
+
+@pytest.mark.parametrize("kind", ["model", "regularizer"])
+def test_options_that_cannot_be_read_are_the_plugins_error_at_once(kind, installed):
+    entry = Model("shiny", Hopeless, print) if kind == "model" else Part("shiny", print, Hopeless)
+    plugins = installed(one(**{HOOKS[kind]: lambda: [entry]}))
+    (plugin,) = plugins
+    assert "Opaque" in plugin.error
+    assert not list(plugins.entries(kind))
