@@ -90,6 +90,9 @@ class TrainConfig(Config):
     precision: Literal["fp32", "bf16", "fp16"] = Field(
         "fp32", description="arithmetic of the networks (fp16 on CUDA only)"
     )
+    compile: bool = Field(
+        False, description="compile the step with torch.compile: pays on long runs, where operations are many and large"
+    )
     device: str = Field("auto", description="auto, cpu, cuda or cuda:N")
     seed: int = Field(0, ge=0, lt=2**63, description="seed of weights, noise, order and validation split")
     validation: int | float | None = Field(
@@ -110,7 +113,10 @@ class TrainConfig(Config):
         return self
 
 
-PLACES = ("model", "data", "data_dir", "labels", "out", "overwrite", "config", "json", "trackers", "progress", "help")
+PLACES = (
+    *("model", "data", "data_dir", "labels", "out", "overwrite", "config", "json", "trackers", "progress", "help"),
+    *("seeds", "settings", "together"),
+)
 """Names that a command or ``aezoo.train`` takes for itself, so that no model can have an option of that name."""
 
 INSPECT_PLACES = ("run", "all", "data", "data_dir", "labels", "split", "out", "seed", "device", "json", "help", "name")

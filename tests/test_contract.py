@@ -190,4 +190,5 @@ def test_every_option_of_training_changes_something(digits):
     assert not same(run(optimizer="sgd")[0], run(optimizer="sgd", momentum=0.9)[0])
     assert not same(run(weight_decay=0.5)[0], run(weight_decay=0.5, optimizer="adamw")[0])
     assert len(run(lr=1.0, epochs=50, patience=1)[1]) < 50
-    assert {*others, "momentum", "patience", "device"} == set(TrainConfig.model_fields)
+    # tests/training/test_step.py compiles
+    assert {*others, "momentum", "patience", "device", "compile"} == set(TrainConfig.model_fields)

@@ -11,8 +11,9 @@ if TYPE_CHECKING:
     from aezoo.training.checkpoint import MODEL_FILE, Header, build_model, load_model, read_header, save_model
     from aezoo.training.events import Events
     from aezoo.training.files import write_text, write_whole
-    from aezoo.training.folder import INSPECT_FOLDER, RunFolder, run_config
+    from aezoo.training.folder import CONFIG_FILE, INSPECT_FOLDER, RunFolder, run_config
     from aezoo.training.progress import Progress
+    from aezoo.training.together import NotTogetherError, Together, pays
     from aezoo.training.trainer import Metrics, Trainer, pick_device
 
 _NAMES = {
@@ -23,6 +24,7 @@ _NAMES = {
     "read_header": "aezoo.training.checkpoint",
     "save_model": "aezoo.training.checkpoint",
     "TrainConfig": "aezoo.options",
+    "CONFIG_FILE": "aezoo.training.folder",
     "Events": "aezoo.training.events",
     "INSPECT_FOLDER": "aezoo.training.folder",
     "RunFolder": "aezoo.training.folder",
@@ -30,23 +32,30 @@ _NAMES = {
     "write_text": "aezoo.training.files",
     "write_whole": "aezoo.training.files",
     "Progress": "aezoo.training.progress",
+    "NotTogetherError": "aezoo.training.together",
+    "Together": "aezoo.training.together",
+    "pays": "aezoo.training.together",
     "Metrics": "aezoo.training.trainer",
     "Trainer": "aezoo.training.trainer",
     "pick_device": "aezoo.training.trainer",
 }
 __getattr__ = exporter(__name__, _NAMES)
 __all__ = [
+    "CONFIG_FILE",
     "INSPECT_FOLDER",
     "MODEL_FILE",
     "Events",
     "Header",
     "Metrics",
+    "NotTogetherError",
     "Progress",
     "RunFolder",
+    "Together",
     "TrainConfig",
     "Trainer",
     "build_model",
     "load_model",
+    "pays",
     "pick_device",
     "read_header",
     "run_config",

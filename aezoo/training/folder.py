@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,9 +99,9 @@ class RunFolder:
         except OSError as error:
             raise OutputError(f"{path} cannot be written ({error.strerror}).") from error
 
-    def finish(self, results: dict[str, float]) -> None:
+    def finish(self, results: Mapping[str, Any]) -> None:
         """Writes results.json."""
-        write_text(self.path / RESULTS_FILE, json.dumps(results, indent=1) + "\n")
+        write_text(self.path / RESULTS_FILE, json.dumps(dict(results), indent=1) + "\n")
 
 
 def run_config(folder: str | Path) -> dict[str, Any]:

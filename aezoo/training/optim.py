@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import inspect
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 import torch
 from torch import nn
@@ -23,7 +24,7 @@ def make_optimizer(
     found = list(parameters)
     fused = bool(found) and all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in found)
     if config.optimizer == "sgd":
-        return torch.optim.SGD(
+        return _eager(torch.optim.SGD)(
             found, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=fused
         )
     kind: type[torch.optim.Optimizer] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
@@ -31,7 +32,16 @@ def make_optimizer(
     for parameter in found:
         groups.setdefault((paces or {}).get(parameter, 1.0), []).append(parameter)
     paced = [{"params": group, "pace": pace} for pace, group in groups.items()]
-    return kind(paced, lr=config.lr, weight_decay=config.weight_decay, fused=fused)  # type: ignore[call-arg]
+    return _eager(kind)(paced, lr=config.lr, weight_decay=config.weight_decay, fused=fused)
+
+
+def _eager(kind: type[torch.optim.Optimizer]) -> Callable[..., torch.optim.Optimizer]:
+    """``kind`` without the wrappers that hide it from torch's compiler.
+
+    The first of them to be called imports that compiler: most of a second, before the first step of every run.
+    """
+    methods = {name: inspect.unwrap(getattr(kind, name)) for name in ("add_param_group", "zero_grad", "step")}
+    return type(kind.__name__, (kind,), {**methods, "step": torch.no_grad()(methods["step"])})
 
 
 def learning_rate(config: TrainConfig, step: int, total: int) -> float:
@@ -42,12 +52,6 @@ def learning_rate(config: TrainConfig, step: int, total: int) -> float:
         return config.lr
     progress = (step - config.warmup) / max(1, total - config.warmup)
     return config.lr * 0.5 * (1 + math.cos(math.pi * min(progress, 1.0)))
-
-
-def set_learning_rate(optimizer: torch.optim.Optimizer, lr: float) -> None:
-    """Sets the learning rate of every group."""
-    for group in optimizer.param_groups:
-        group["lr"] = lr * group.get("pace", 1.0)
 
 
 def forget(optimizer: torch.optim.Optimizer, resets: Iterable[Reset]) -> None:

@@ -20,7 +20,7 @@ class Record:
     READ_EVERY = 200
 
     def __init__(self) -> None:
-        self._pending: list[Tensor] = []
+        self._pending: list[tuple[Tensor, ...]] = []
         self._rows: list[int] = []
         self._names: list[str] = []
         self._sums: list[float] = []
@@ -31,8 +31,9 @@ class Record:
         """Notes the figures of one step without waiting for them."""
         if not self._pending:
             self._first_step = step
-        self._names = ["loss", *outcome.terms]
-        self._pending.append(torch.stack([outcome.loss.detach(), *(t.detach() for t in outcome.terms.values())]))
+        if not self._names:
+            self._names = ["loss", *outcome.terms]
+        self._pending.append((outcome.loss.detach(), *(term.detach() for term in outcome.terms.values())))
         self._rows.append(rows)
         if len(self._pending) >= self.READ_EVERY:
             self._read()
@@ -49,7 +50,9 @@ class Record:
     def _read(self) -> None:
         if not self._pending:
             return
-        table = torch.stack(self._pending).double().cpu()  # the one synchronisation point of training
+        # the one synchronisation point of training
+        table = torch.stack([figure for figures in self._pending for figure in figures]).double().cpu()
+        table = table.view(len(self._pending), len(self._names))
         bad = (~table.isfinite()).any(1).nonzero()
         if len(bad):
             self._refuse(int(bad[0]), table)

@@ -15,13 +15,18 @@ from aezoo.data import Splits
 from aezoo.errors import DivergenceError, UsageError
 from aezoo.options import TrainConfig
 from aezoo.streams import random_stream
-from aezoo.training.batches import Batches, make_batches, shuffled
-from aezoo.training.optim import forget, learning_rate, make_optimizer, set_learning_rate
+from aezoo.training.batches import Batches, make_batches, steps_of
+from aezoo.training.descent import Descent
+from aezoo.training.memory import pages_kept
+from aezoo.training.optim import forget, learning_rate, make_optimizer
 from aezoo.training.progress import Progress
 from aezoo.training.record import REMEDY, Record
+from aezoo.training.step import Captured, Plain
 
 Metrics = dict[str, float]
 DEFAULT_STEPS = 2000
+# looked at in one go when the preprocessing is fitted, in float64
+FIT_VALUES = 1 << 25
 
 
 class Trainer:
@@ -55,7 +60,7 @@ class Trainer:
         self.progress = progress or Progress(enabled=False)
         if model.preprocess is not None and not bool(model.preprocess.fitted):
             # once: weights trained under one scaling mean nothing under another
-            model.preprocess.fit(splits.train.batches(8192))
+            model.preprocess.fit(splits.train.batches(max(1, min(8192, FIT_VALUES // model.spec.size))))
         self.train = make_batches(splits.train, model)
         self.validation = make_batches(splits.validation, model) if len(splits.validation) else None
         self.batch_size = min(config.batch_size, len(self.train))
@@ -64,25 +69,29 @@ class Trainer:
         if config.patience is not None and self.validation is None:
             raise UsageError("patience watches the validation loss, and no rows are held out: raise validation.")
 
+        self.autocast, self.scaler = _arithmetic(config.precision, self.device)
         self.optimizer = make_optimizer(model.own_parameters(), config, model.paces())
         self.opponents = {n: make_optimizer(m.parameters(), config) for n, m in model.opponents().items()}
-        self.autocast, self.scaler = _arithmetic(config.precision, self.device)
+        self._main = Descent(self.optimizer, self.scaler, config.clip_norm)
+        self._against = {n: Descent(o, self.scaler, config.clip_norm) for n, o in self.opponents.items()}
         self.order = torch.Generator().manual_seed(config.seed)
         if self.batch_size == 1 and any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in model.modules()):
             raise UsageError("batch normalisation has no statistics of one row: raise batch_size, or use norm=layer.")
-        steps = len(shuffled(len(self.train), self.batch_size, torch.Generator()))
+        steps = steps_of(len(self.train), self.batch_size)
         self.epochs = config.epochs or max(10, math.ceil(DEFAULT_STEPS / steps))
         self.total_steps = self.epochs * steps
         if config.warmup >= self.total_steps:
             self.notes.append(f"warmup takes all of the {self.total_steps} steps: the learning rate never reaches lr.")
         self.step = 0
+        self._gradients = Captured(Plain(model, self._main, self.autocast), self.total_steps, compiled=config.compile)
 
     def fit(self) -> list[Metrics]:
         """Trains to the end or until patience runs out; returns the metrics of each epoch."""
         history: list[Metrics] = []
         best, best_epoch, best_weights = math.inf, 0, None
         # the noise of training is a stream of its own, so that the caller's is left as it was
-        with random_stream(self.config.seed, self.device), self.progress.of(self.epochs, len(self.train)):
+        stream, progress = random_stream(self.config.seed, self.device), self.progress.of(self.epochs, len(self.train))
+        with stream, progress, pages_kept(self.device):
             for epoch in range(1, self.epochs + 1):
                 metrics = {"epoch": epoch, **self._train_epoch(), **self._validate(), "step": self.step}
                 history.append(metrics)
@@ -99,10 +108,13 @@ class Trainer:
                     break
         if best_weights is not None:
             self.model.load_state_dict(best_weights)
+        if self.config.compile and self._gradients.why_not:
+            self.notes.append(f"compile was of no use, the plain step was taken: {self._gradients.why_not}.")
         return history
 
     def _train_epoch(self) -> Metrics:
         self.model.train()
+        self._gradients.renew()
         record = Record()
         for x in self.train.epoch(self.batch_size, self.order):
             outcome = self._train_step(x)
@@ -111,34 +123,25 @@ class Trainer:
             self.progress.advance(len(x))
         means = record.means()
         # the loss of a step says nothing of the weights that the last step left
-        for name, parameter in self.model.named_parameters():
-            if not bool(parameter.isfinite().all()):
+        parameters = dict(self.model.named_parameters())
+        finite = torch.stack([parameter.isfinite().all() for parameter in parameters.values()]).tolist()
+        for name, whole in zip(parameters, finite, strict=True):
+            if not whole:
                 raise DivergenceError(f"weights {name!r} stopped being finite by step {self.step}: {REMEDY}.")
         return means
 
     def _train_step(self, x: Tensor) -> Step:
         lr = learning_rate(self.config, self.step, self.total_steps)
-        with self.autocast:
-            outcome: Step = self.model(x, self.step)
-        self._descend(self.optimizer, outcome.loss, lr)
-        for name, optimizer in self.opponents.items():
+        outcome = self._gradients(x, self.step)
+        self._main.move(lr)
+        for name, descent in self._against.items():
             with self.autocast:
                 loss = self.model.opponent_loss(name, outcome.values)
-            self._descend(optimizer, loss, lr)
+            descent.backward(loss)
+            descent.move(lr)
         self.scaler.update()
         forget(self.optimizer, self.model.after_step(outcome.values, self.step))
         return outcome
-
-    def _descend(self, optimizer: torch.optim.Optimizer, loss: Tensor, lr: float) -> None:
-        set_learning_rate(optimizer, lr)
-        optimizer.zero_grad(set_to_none=True)
-        self.scaler.scale(loss).backward()
-        if self.config.clip_norm is not None:
-            self.scaler.unscale_(optimizer)
-            torch.nn.utils.clip_grad_norm_(
-                [p for group in optimizer.param_groups for p in group["params"]], self.config.clip_norm
-            )
-        self.scaler.step(optimizer)
 
     def _validate(self) -> Metrics:
         if self.validation is None:

@@ -1,0 +1,1 @@
+"""Side by side with peers and with what the machine can do."""
