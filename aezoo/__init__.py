@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from aezoo.data import Dataset
     from aezoo.errors import ZooError
     from aezoo.evaluation import evaluate
+    from aezoo.many import Runs, train_many
     from aezoo.options import ModelConfig, PointConfig, TrainConfig, WeightedChoice
     from aezoo.registry import DatasetEntry, Inspection, Model, Part, hookimpl
     from aezoo.schedules import Weight
@@ -41,6 +42,7 @@ _NAMES = {
     "Part": "aezoo.registry",
     "PointConfig": "aezoo.options",
     "Run": "aezoo.api",
+    "Runs": "aezoo.many",
     "Sizes": "aezoo.config",
     "TrainConfig": "aezoo.options",
     "Trainer": "aezoo.training",
@@ -53,6 +55,7 @@ _NAMES = {
     "inspect": "aezoo.api",
     "load": "aezoo.api",
     "train": "aezoo.api",
+    "train_many": "aezoo.many",
 }
 _named = exporter(__name__, _NAMES)
 
@@ -78,6 +81,7 @@ __all__ = [
     "Part",
     "PointConfig",
     "Run",
+    "Runs",
     "Sizes",
     "TrainConfig",
     "Trainer",
@@ -97,5 +101,6 @@ __all__ = [
     "plots",
     "registry",
     "train",
+    "train_many",
     "training",
 ]

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
-from collections.abc import Iterable
-from contextlib import nullcontext
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -17,6 +17,7 @@ from aezoo import registry
 from aezoo.assembly import complete, distributions
 from aezoo.autoencoder import Autoencoder
 from aezoo.data import Dataset, Splits, open_data
+from aezoo.data.infer import all_in
 from aezoo.errors import (
     CompositionError,
     DataError,
@@ -26,7 +27,7 @@ from aezoo.errors import (
 from aezoo.evaluation import evaluate
 from aezoo.inspection import Finding, Subject, look
 from aezoo.options import ModelConfig, TrainConfig
-from aezoo.plots import draw_run
+from aezoo.parts import Regularizer
 from aezoo.reopening import open_run, rows_of, splits_of
 from aezoo.streams import random_stream
 from aezoo.training import (
@@ -109,6 +110,32 @@ def train(
         OutputError: the folder exists or cannot be written.
         DivergenceError: the loss stopped being finite; what was written before stays.
     """
+    return prepare(
+        model,
+        data,
+        out=out,
+        overwrite=overwrite,
+        labels=labels,
+        data_dir=data_dir,
+        trackers=trackers,
+        progress=progress,
+        **options,
+    ).go()
+
+
+def prepare(
+    model: str | Autoencoder,
+    data: Any,
+    *,
+    out: str | Path | None = None,
+    overwrite: bool = False,
+    labels: Any = None,
+    data_dir: str | Path | None = None,
+    trackers: Iterable[Any] = (),
+    progress: bool | None = None,
+    **options: Any,
+) -> Recorder:
+    """A run that is ready to begin; arguments and errors are those of ``train``."""
     name = model if isinstance(model, str) else ""
     ours, theirs = _split_options(name, options)
     config = None
@@ -126,7 +153,7 @@ def train(
     else:
         _refuse_other_data(model, dataset)
     run = Run(name, model, dataset, splits, config, training, folder.path if folder else None)
-    return _Recorder(run, folder, trackers, Progress(progress)).go()
+    return Recorder(run, folder, trackers, Progress(progress))
 
 
 def load(path: str | Path, *, into: Autoencoder | None = None, device: str = "cpu") -> Autoencoder:
@@ -179,7 +206,7 @@ def inspect(
     return look(Subject(model, splits, rows_of(splits, split), seed), name, **options)
 
 
-class _Recorder:
+class Recorder:
     """Writes down what happens while a run trains."""
 
     def __init__(self, run: Run, folder: RunFolder | None, trackers: Iterable[Any], progress: Progress) -> None:
@@ -197,25 +224,36 @@ class _Recorder:
         )
 
     def go(self) -> Run:
+        """Trains, evaluates, and leaves what a run leaves."""
+        with self.opened():
+            self.trainer.fit()
+            self.finish()
+        return self.run
+
+    @contextmanager
+    def opened(self) -> Iterator[None]:
+        """Keeps other runs out of the folder; what breaks off the block learns what is in it."""
         with nullcontext() if self.folder is None else self.folder.claimed():
             try:
-                self._train()
+                self.events.call("aezoo_train_start", run=self.run)
+                yield
             except KeyboardInterrupt as stop:
                 stop.args = (f"interrupted; {self.folder.state if self.folder else 'nothing was written'}.",)
                 raise
-        return self.run
 
-    def _train(self) -> None:
+    def finish(self, pictures: bool = True) -> None:
+        """Evaluates the trained model, and writes what comes of it."""
         run = self.run
-        self.events.call("aezoo_train_start", run=run)
-        self.trainer.fit()
         run.notes += self.trainer.notes
         run.results = evaluate(run.model, run.splits)
         run.notes += _remarks(run)
         if self.folder is not None:
             save_model(self.folder.path / MODEL_FILE, run.model, run.header)
             self.folder.finish(run.results)
-            run.pictures = draw_run(self.folder.path, run.model, run.splits, run.history)
+            if pictures:
+                from aezoo.plots import draw_run  # here, since nobody should wait for matplotlib before the first step
+
+                run.pictures = draw_run(self.folder.path, run.model, run.splits, run.history)
         self.events.call("aezoo_train_end", run=run, results=run.results)
 
     def _on_epoch(self, metrics: Metrics, keep: bool) -> None:
@@ -225,12 +263,12 @@ class _Recorder:
             if keep:
                 save_model(self.folder.path / MODEL_FILE, run.model, run.header)
             if not self.folder.begun:
-                self.folder.begin(_config_of(run))
+                self.folder.begin(config_of(run))
             self.folder.append(metrics)
         self.events.call("aezoo_epoch_end", run=run, metrics=metrics)
 
 
-def _config_of(run: Run) -> dict[str, Any]:
+def config_of(run: Run) -> dict[str, Any]:
     """All that decided a run, for its config.json."""
     header = run.header
     return {
@@ -252,6 +290,11 @@ def _remarks(run: Run) -> list[str]:
         remarks.append(f"{run.dataset.spec.name} has too few rows for a test split: nothing could be measured.")
     if run.config is not None and run.config.latent_dim >= run.model.spec.size:
         remarks.append("the code is as large as the data, so PCA of its size loses nothing and is no rival.")
+    shape = (run.training.batch_size, *run.model.spec.shape)
+    for name, regularizer in run.model.regularizers.items():
+        assert isinstance(regularizer, Regularizer)
+        said = regularizer.remark(run.model.encoder, shape)
+        remarks += [f"{name}: {said}."] if said else []
     return remarks
 
 
@@ -263,7 +306,7 @@ def _refuse_other_data(model: Autoencoder, dataset: Dataset) -> None:
     likelihood = model.decoder.likelihood
     if not likelihood.unit_interval or model.preprocess is not None or isinstance(dataset.x, torch.utils.data.Dataset):
         return
-    if float(dataset.x.min()) < 0 or float(dataset.x.max()) > 1:
+    if not all_in(dataset.x, binary=False):
         raise CompositionError(
             f"{type(likelihood).__name__} needs data in [0, 1], and {spec.name} has other values: give the model a "
             "preprocess, or scale the data first."

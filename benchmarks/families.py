@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
+from typing import Any
 
 from benchmarks.harness import Benchmark, Figures, Ratio, main
 
@@ -18,7 +19,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rows", type=int, default=20_000)
 
 
-def _train(model: str, options: dict[str, object], arguments: argparse.Namespace) -> Figures:
+def _train(model: str, options: dict[str, Any], arguments: argparse.Namespace) -> Figures:
     import aezoo
     from aezoo.data import open_data
 
@@ -37,12 +38,12 @@ def _train(model: str, options: dict[str, object], arguments: argparse.Namespace
     return {"samples/s": sorted(rates)[len(rates) // 2]}
 
 
-def _made(model: str, **options: object) -> Callable[[argparse.Namespace], Figures]:
+def _made(model: str, **options: Any) -> Callable[[argparse.Namespace], Figures]:
     return partial(_train, model, options)
 
 
-DEEP: dict[str, object] = {"hidden": 512, "latent_dim": 32}
-SHALLOW: dict[str, object] = {"hidden": (), "latent_dim": 512, "code_activation": "sigmoid"}
+DEEP: dict[str, Any] = {"hidden": 512, "latent_dim": 32}
+SHALLOW: dict[str, Any] = {"hidden": (), "latent_dim": 512, "code_activation": "sigmoid"}
 
 BENCHMARK = Benchmark(
     "families",

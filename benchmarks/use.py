@@ -27,14 +27,14 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _model(kind: str = "float32", name: str = "undercomplete") -> Any:
     import aezoo
 
-    spec = {
+    specs: dict[str, dict[str, Any]] = {
         "float32": {"shape": SIZES[:1], "scaling": "none"},
         "standardized": {"shape": SIZES[:1], "scaling": "standardize"},
         "uint8": {"shape": (1, 28, 28), "low": 0.0, "high": 255.0, "levels": 256, "scaling": "scale"},
-    }[kind]
+    }
     entry = aezoo.registry.models[name]
     config = entry.config.parse({"hidden": (SIZES[1],), "latent_dim": SIZES[2]})
-    return entry.resolve()(config, aezoo.DataSpec.parse(spec))
+    return entry.resolve()(config, aezoo.DataSpec.parse(specs[kind]))
 
 
 KINDS = ("float32", "standardized", "uint8")

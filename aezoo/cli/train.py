@@ -17,7 +17,7 @@ from aezoo.options import TrainConfig
 
 DEFAULT_MODEL = "contractive"
 # what a config file may hold beside the options of the model and of training
-IN_FILE = ("model", "data", "data_dir", "labels", "out")
+IN_FILE = ("model", "data", "data_dir", "labels", "out", "seeds")
 
 
 class TrainCommand(Sectioned):
@@ -38,11 +38,14 @@ class TrainCommand(Sectioned):
 
 @click.command(cls=TrainCommand)
 @click.option("--model", metavar="NAME", help=f"Model; aezoo list shows all. [default: {DEFAULT_MODEL}]")
-@click.option("--data", metavar="NAME|FILE", help="Dataset, or .npy, .npz, .csv or IDX file. [default: digits]")
+@click.option("--data", metavar="NAME|FILE", help="Dataset, or .npy, .safetensors, .npz, .csv, IDX. [default: digits]")
 @click.option("--data-dir", metavar="FOLDER", help="Folder of a dataset read from one, such as mnist.")
 @click.option("--labels", metavar="FILE", help="Labels of the rows of a data file (.npy, or one a line).")
 @click.option("--out", metavar="FOLDER", help="The run's folder. [default: runs/MODEL-DATA, numbered if it exists]")
 @click.option("--overwrite", is_flag=True, help="Replace the run that --out holds.")
+@click.option(
+    "--seeds", type=int, metavar="INTEGER", help="Train so many times, from --seed on; print mean ± deviation."
+)
 @click.option("--config", metavar="FILE", help="Options from a TOML file or a run's config.json; those given here win.")
 @as_json
 @click.pass_context
@@ -59,7 +62,11 @@ def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: An
 
     dataset = _open_data(arguments, settings, source)
     out = arguments["out"] or settings.get("out") or _free_folder(name, dataset.spec.name)
+    seeds = settings.get("seeds") if arguments["seeds"] is None else arguments["seeds"]
     try:
+        if seeds is not None:
+            _train_seeds(name, dataset, seeds, as_json, out=out, overwrite=overwrite, **options)
+            return
         run = api.train(name, dataset, out=out, overwrite=overwrite, **options)
     except KeyboardInterrupt as stop:
         raise RunInterruptedError(str(stop) or "interrupted.") from None
@@ -71,6 +78,27 @@ def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: An
     print_table([(key, figure(value)) for key, value in run.results.items()], ("test split", ""), right=(1,))
     click.echo(f"run: {run.folder} ({', '.join(path.name for path in run.pictures)})")
     click.echo(f"next: aezoo evaluate {run.folder}    or in Python: aezoo.load({str(run.folder)!r})")
+
+
+def _train_seeds(name: str, dataset: Any, seeds: int, as_json: bool, **options: Any) -> None:
+    from aezoo import many
+
+    runs = many.train_many(name, dataset, seeds=seeds, **options)
+    for line in runs.notes:
+        note(line)
+    if as_json:
+        found = {"mean": runs.mean, "deviation": runs.deviation, "failed": runs.failed}
+        print_json({"run": str(runs.folder), "model": name, "runs": runs.names, **found})
+        return
+    rows = [(key, _spread(value, runs.deviation[key])) for key, value in runs.mean.items()]
+    print_table(rows, ("test split", "mean ± deviation"), right=(1,))
+    how = "as one model" if runs.together else "one after the other"
+    click.echo(f"runs: {runs.folder} ({', '.join(runs.names)}), trained {how}")
+    click.echo(f"next: aezoo evaluate {runs.folder}/{runs.names[0]}")
+
+
+def _spread(mean: float, deviation: float | None) -> str:
+    return figure(mean) if deviation is None else f"{figure(mean)} ± {figure(deviation)}"
 
 
 def _peek(args: list[str], flag: str) -> str | None:
@@ -94,14 +122,19 @@ def _read_settings(path: str | None) -> tuple[dict[str, Any], dict[str, Any] | N
         text = Path(path).read_text(encoding="utf-8")
         if path.endswith(".json"):
             run = json.loads(text)
-            return {"model": str(run["model"]), **run["config"], **run["training"]}, dict(run["data"])
+            if "settings" in run:
+                raise UsageError(f"{path} is of runs with several settings: give the config.json of one of them.")
+            seeds = {"seeds": run["seeds"]} if "seeds" in run else {}
+            return {"model": str(run["model"]), **run["config"], **run["training"], **seeds}, dict(run["data"])
         values = tomllib.loads(text)
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
         raise UsageError(
             f"config {path} cannot be read ({error}): give a TOML file, or the config.json of a run."
         ) from None
     for key, value in values.items():
-        if key in IN_FILE and not isinstance(value, str):
+        if key == "seeds" and type(value) is not int:
+            raise UsageError(f"config {path}: 'seeds' must be a whole number.")
+        if key in IN_FILE and key != "seeds" and not isinstance(value, str):
             raise UsageError(f"config {path}: {key!r} must be a text; options stand at the top, not in sections.")
     return {key.replace("-", "_"): value for key, value in values.items()}, None
 

@@ -6,6 +6,7 @@ that differs in a bit is given up, and the plain step's result is the one that c
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
@@ -20,8 +21,12 @@ from aezoo.schedules import weight_at
 from aezoo.training.descent import Descent
 from aezoo.training.program import NotStraight, Program
 
-# capturing takes as long as some hundred steps of a small model save
-WORTH_STEPS = 500
+# seconds that capturing takes, most of them to load torch's tracer
+COST = 1.0
+# what a captured step saves on a processor: seconds, and a share of the step
+SAVED, SAVED_SHARE = 2e-4, 0.05
+# on a GPU, whose steps Python is slower to start than the card to take, most of the step
+SAVED_ON_GPU = 0.5
 # a run is quick to show its first figures
 FIRST_STEPS = 5
 # a loader that gives batches of ever other shapes would be captured for ever
@@ -132,6 +137,7 @@ class Captured:
         self.asked = self.model.asked_after()
         self._entries: dict[Any, _Entry] = {}
         self._seen: Any = None
+        self._plain_steps, self._begun = 0, 0.0
         self.why_not = ""
         """The reason for which the plain way was taken, where it was."""
 
@@ -157,10 +163,22 @@ class Captured:
     def _entry(self, x: Tensor, step: int) -> _Entry | None:
         form = (x.shape, x.stride(), x.dtype)
         entry = self._entries.get(form)
-        worth = self.compiled or self.total_steps - step >= WORTH_STEPS
-        if entry is None and step >= FIRST_STEPS and worth:
+        if entry is None and self._pays(x, step):
             entry = self._entries[form] = _Entry(self._capture(x, step) if len(self._entries) < FORMS else None)
         return entry
+
+    def _pays(self, x: Tensor, step: int) -> bool:
+        """Whether the steps to come save more than capturing costs, by how long the plain ones took."""
+        self._plain_steps += 1
+        if self._plain_steps <= FIRST_STEPS:
+            # the first one is slower than all that follow
+            self._begun = time.perf_counter()
+            return False
+        if self.compiled:
+            return True
+        seconds = (time.perf_counter() - self._begun) / (self._plain_steps - FIRST_STEPS)
+        saved = SAVED_ON_GPU * seconds if x.is_cuda else SAVED + SAVED_SHARE * seconds
+        return saved * (self.total_steps - step) >= COST
 
     def _capture(self, x: Tensor, step: int) -> _Straight | None:
         try:

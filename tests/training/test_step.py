@@ -25,7 +25,7 @@ SPEC = DataSpec(shape=(D,), scaling="none")
 def _at_once(monkeypatch):
     """Capture from the third step on, however short the run."""
     monkeypatch.setattr(module, "FIRST_STEPS", 2)
-    monkeypatch.setattr(module, "WORTH_STEPS", 0)
+    monkeypatch.setattr(module, "COST", 0.0)
 
 
 def dataset(rows=70):
@@ -261,11 +261,11 @@ def test_comparisons_grow_rare():
 
 
 def test_short_runs_and_ever_other_batches_are_not_captured(monkeypatch):
-    monkeypatch.setattr(module, "WORTH_STEPS", 1000)
+    monkeypatch.setattr(module, "COST", 1e9)
     it = trainer(made())
     it.fit()
     assert programs(it) == []
-    monkeypatch.setattr(module, "WORTH_STEPS", 0)
+    monkeypatch.setattr(module, "COST", 0.0)
     gradients = trainer(made())._gradients
     for rows in range(2, 9):
         gradients(torch.rand(rows, D), 10)
