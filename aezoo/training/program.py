@@ -29,6 +29,7 @@ CONSTANTS: set[Any] = {aten.ones_like, aten.zeros_like, aten.full_like, aten.new
 CONSTANTS |= {aten.zeros, aten.ones, aten.full, aten.arange, aten.eye, aten.scalar_tensor, aten.linspace}
 VIEWS: set[Any] = {aten.t, aten.view, aten._unsafe_view, aten.transpose, aten.permute, aten.unsqueeze, aten.squeeze}
 VIEWS |= {aten.expand, aten.select, aten.slice, aten.alias, aten.detach, aten.split, aten.diagonal, operator.getitem}
+RESHAPES: set[Any] = {aten.view, aten._unsafe_view, aten.unsqueeze, aten.squeeze, aten.expand}
 IN_PLACE: dict[Any, Callable[..., Any]] = {
     aten.relu.default: aten.relu_.default,
     aten.sigmoid.default: aten.sigmoid_.default,
@@ -236,7 +237,7 @@ class _Writer:
                 seen[key] = node
 
     def _as_before(self, node: fx.Node) -> fx.Node | None:
-        """A node with the same values in the same places of memory."""
+        """A node with the same values in the same places of memory; views of views become views of what is below."""
         packet = _packet(node)
         if packet not in VIEWS or packet is operator.getitem or not isinstance(node.args[0], fx.Node):
             return None
@@ -245,6 +246,19 @@ class _Writer:
             return source
         if packet is aten.t and source.op == "call_function" and _packet(source) is aten.t:
             return self._real(source.args[0])  # type: ignore[arg-type]
+        if not _reshapes(node):
+            return None
+        if _drops_kept_axis(node, source):
+            source.args = (*source.args[:2], False)
+            source.meta["val"] = node.meta["val"]
+            return source
+        below = source
+        while below.op == "call_function" and _reshapes(below):
+            below = self._real(below.args[0])  # type: ignore[arg-type]
+            if _form(node) == _form(below):
+                return below
+        if below is not source and below.meta["val"].is_contiguous() and node.meta["val"].is_contiguous():
+            node.target, node.args, node.kwargs = aten.view.default, (below, list(node.meta["val"].shape)), {}
         return None
 
     def _key(self, node: fx.Node) -> Any:
@@ -372,6 +386,23 @@ class _Writer:
             self.scope[name] = self.values[node]
             return name
         return f"v_{node.name}"
+
+
+def _reshapes(node: fx.Node) -> bool:
+    """Whether the node is a view of all values in their order."""
+    if _packet(node) not in RESHAPES or not isinstance(node.args[0], fx.Node):
+        return False
+    before, after = node.args[0].meta.get("val"), node.meta.get("val")
+    return isinstance(before, Tensor) and isinstance(after, Tensor) and before.numel() == after.numel()
+
+
+def _drops_kept_axis(node: fx.Node, source: fx.Node) -> bool:
+    """Whether ``node`` only takes away the axes that a sum, for its sake alone, has kept."""
+    if source.target is not aten.sum.dim_IntList or source.args[2:] != (True,) or len(source.users) > 1:
+        return False
+    axes = {axis % source.meta["val"].dim() for axis in source.args[1]}  # type: ignore[union-attr]
+    left = [size for axis, size in enumerate(source.meta["val"].shape) if axis not in axes]
+    return left == list(node.meta["val"].shape) and node.meta["val"].is_contiguous()
 
 
 def _form(node: fx.Node) -> Any:

@@ -44,6 +44,14 @@ FUNCTIONS = {
     "read after": lambda h, x: (lambda a: a.relu().sum() + a.exp().sum())(F.linear(x, h[0], h[1])),
     "a view read after": lambda h, x: (lambda a: a.relu().sum() + a.view(-1)[3] * a.t().sum())(F.linear(x, h[0], h[1])),
     "of a view of what is held": lambda h, x: (x @ h[0].t().exp()).sum(),
+    "views of views": lambda h, x: (
+        F.linear(x, h[0], h[1])[None].view(1, 5, 2, 2).view(5, 4)[None].square().sum((0, 1))[1]
+    ),
+    "kept axes": lambda h, x: (lambda s: (s.view(4) * s).sum() + s.sum((0, 1), True).view(()))(
+        F.linear(x, h[0], h[1]).sum(0, True)
+    ),
+    "a turned view": lambda h, x: (x @ h[0].t()).t().reshape(2, 10)[None].view(20).exp()[3:7].sum(),
+    "spread": lambda h, x: (h[1].view(1, 4).expand(5, 4).reshape(20).view(4, 5) * (x @ h[0].t()).view(4, 5)).sum(),
     "grown": lambda h, x: ((h[1] * 2) + F.linear(x, h[0])).square().sum(),
     "norm": lambda h, x: F.layer_norm(F.linear(x, h[0], h[1]), (4,)).pow(3).logsumexp(0).sum(),
     "sorted": lambda h, x: F.linear(x, h[0], h[1]).topk(2, dim=-1).values.sum(),
