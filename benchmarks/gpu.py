@@ -114,13 +114,13 @@ BENCHMARK = Benchmark(
     "On a GPU: MNIST 784-512-32-512-784, and wide layers in bfloat16",
     {
         "ours": ours,
-        "pythae, AE": pythae,
+        "pythae AE": pythae,
         "waiting": waiting,
         **{f"wide {width}": partial(wide, width) for width in WIDTHS},
         **{f"product {width}": partial(matrix_rate, width) for width in WIDTHS},
     },
     ratios=(
-        Ratio("ours / pythae", "ours", "pythae, AE", at_least=10),
+        Ratio("ours / pythae", "ours", "pythae AE", at_least=10),
         *(Ratio(f"{w}: step / product", f"wide {w}", f"product {w}", "TFLOP/s", at_least=0.6) for w in WIDTHS),
     ),
     rounds=3,

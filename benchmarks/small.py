@@ -69,10 +69,10 @@ def pythae_vae(arguments: argparse.Namespace) -> Figures:
 BENCHMARK = Benchmark(
     "small",
     "Training throughput, digits 64-32-8-32-64, batch 128",
-    {"ours, AE": ours_ae, "pythae, AE": pythae_ae, "ours, VAE": ours_vae, "pythae, VAE": pythae_vae},
+    {"ours AE": ours_ae, "pythae AE": pythae_ae, "ours VAE": ours_vae, "pythae VAE": pythae_vae},
     ratios=(
-        Ratio("ours / pythae, AE", "ours, AE", "pythae, AE", at_least=3),
-        Ratio("ours / pythae, VAE", "ours, VAE", "pythae, VAE", at_least=3),
+        Ratio("ours / pythae, AE", "ours AE", "pythae AE", at_least=3),
+        Ratio("ours / pythae, VAE", "ours VAE", "pythae VAE", at_least=3),
     ),
 )
 
