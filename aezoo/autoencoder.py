@@ -220,7 +220,8 @@ class Autoencoder(nn.Module):
             penalty = asking(values)
             terms[name] = penalty.mean()
             weight = weights[name] if name in weights else weight_at(self.weights[name], step)
-            error = error + weight * penalty
+            # a weight of one, as that of a KL is, would cost a pass each way
+            error = error + (weight * penalty if isinstance(weight, Tensor) or weight != 1 else penalty)
         loss = error.mean() if self.bound == "mean" else -_log_mean_exp(-error).mean()
         if self.gradient == "score-function":
             loss = loss + score_function(error, values["q"], values["z"])

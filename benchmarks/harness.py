@@ -61,7 +61,7 @@ class Benchmark:
         name: of the module ``benchmarks.NAME`` and of the result ``results/NAME.json``.
         title: one line.
         contenders: functions that measure once, in a process of their own; each gets the parsed arguments.
-        ratios: between contenders.
+        ratios: between contenders; what is to be reached may depend on the arguments.
         rounds: how often each runs.
         arguments: adds arguments of the benchmark's own.
         variant: of the arguments, when one benchmark has several results: ``results/NAME-VARIANT.json``.
@@ -70,10 +70,14 @@ class Benchmark:
     name: str
     title: str
     contenders: Mapping[str, Callable[[argparse.Namespace], Figures]]
-    ratios: Sequence[Ratio] = ()
+    ratios: Sequence[Ratio] | Callable[[argparse.Namespace], Sequence[Ratio]] = ()
     rounds: int = 6
     arguments: Callable[[argparse.ArgumentParser], None] = field(default=lambda parser: None)
     variant: Callable[[argparse.Namespace], str] = field(default=lambda arguments: "")
+
+    def ratios_of(self, arguments: argparse.Namespace) -> Sequence[Ratio]:
+        """The ratios to take under these arguments."""
+        return self.ratios(arguments) if callable(self.ratios) else self.ratios
 
 
 def main(benchmark: Benchmark, argv: Sequence[str] | None = None) -> None:
@@ -96,7 +100,7 @@ def main(benchmark: Benchmark, argv: Sequence[str] | None = None) -> None:
         if name not in benchmark.contenders:
             parser.error(f"no contender {name!r}: there are {', '.join(benchmark.contenders)}")
     measured = alternate(benchmark.name, names, arguments.rounds, argv)
-    result = summary(benchmark, measured, benchmark.variant(arguments))
+    result = summary(benchmark, measured, benchmark.ratios_of(arguments), benchmark.variant(arguments))
     print(json.dumps(result, indent=1) if arguments.json else table(result))
     if arguments.write:
         RESULTS.mkdir(exist_ok=True)
@@ -125,20 +129,22 @@ def alternate(name: str, contenders: Sequence[str], rounds: int, argv: Sequence[
     return found
 
 
-def summary(benchmark: Benchmark, measured: dict[str, list[Figures]], variant: str = "") -> dict[str, Any]:
+def summary(
+    benchmark: Benchmark, measured: dict[str, list[Figures]], ratios: Sequence[Ratio], variant: str = ""
+) -> dict[str, Any]:
     """Medians, spreads and ratios of what was measured."""
     figures = {
         contender: {key: _spread([run[key] for run in runs]) for key in runs[0]}
         for contender, runs in measured.items()
         if runs
     }
-    ratios = []
-    for ratio in benchmark.ratios:
+    lines = []
+    for ratio in ratios:
         if not (measured.get(ratio.of) and measured.get(ratio.to)):
             continue
         pairs = zip(measured[ratio.of], measured[ratio.to], strict=False)
         spread = _spread([of[ratio.figure] / to[ratio.figure] for of, to in pairs])
-        ratios.append({"name": ratio.name, **spread, "wanted": ratio.wanted, "holds": ratio.holds(spread["median"])})
+        lines.append({"name": ratio.name, **spread, "wanted": ratio.wanted, "holds": ratio.holds(spread["median"])})
     return {
         "benchmark": benchmark.name,
         "title": benchmark.title,
@@ -146,7 +152,7 @@ def summary(benchmark: Benchmark, measured: dict[str, list[Figures]], variant: s
         "date": date.today().isoformat(),
         "machine": machine(),
         "figures": figures,
-        "ratios": ratios,
+        "ratios": lines,
     }
 
 

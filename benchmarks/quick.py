@@ -31,14 +31,15 @@ def main() -> None:
     print(f"{'':58} {'now':>6} {'written':>8}")
     for benchmark, stem, names in KEYS:
         written = _written(stem)
-        ratios = [ratio for ratio in benchmark.ratios if not names or ratio.name in names]
+        every = benchmark.ratios_of(argparse.Namespace(batch_size=128))
+        ratios = [ratio for ratio in every if not names or ratio.name in names]
         for ratio in ratios if names else ratios[:1]:
             if time.monotonic() - begun > arguments.seconds:
                 print("… time is up: the rest is left out")
                 return
             argv = ["--data-dir", arguments.data_dir]
             measured = alternate(benchmark.name, [ratio.of, ratio.to], 1, argv)
-            found = summary(benchmark, measured)["ratios"]
+            found = summary(benchmark, measured, [ratio])["ratios"]
             now = next((f"{line['median']:6.2f}" for line in found if line["name"] == ratio.name), "failed")
             before = f"{written[ratio.name]:8.2f}" if ratio.name in written else f"{'none':>8}"
             print(f"{benchmark.name + ': ' + ratio.name:58} {now} {before}   {ratio.wanted}")

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import io
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import click
 
@@ -22,28 +21,40 @@ def print_json(value: Any) -> None:
 
 def print_table(rows: Iterable[Sequence[str]], headers: Sequence[str] = (), right: Sequence[int] = ()) -> None:
     """An aligned table; in a pipe its lines are as long as they need to be, so that they can be searched."""
+    lines = [list(row) for row in rows]
+    if not lines:
+        return
+    if sys.stdout.isatty():
+        _draw_table(lines, headers, right)
+    else:
+        # without rich, which takes a tenth of the time of a look-up to load
+        _write_table([list(headers), *lines] if headers else lines, right)
+
+
+def _draw_table(lines: Sequence[Sequence[str]], headers: Sequence[str], right: Sequence[int]) -> None:
     from rich.box import SIMPLE_HEAD
     from rich.console import Console
     from rich.table import Table
     from rich.text import Text
 
-    terminal = sys.stdout.isatty()
-    box = SIMPLE_HEAD if headers and terminal else None
-    table = Table(box=box, show_header=bool(headers), pad_edge=False)
-    count = 0
-    for row in rows:
-        if not table.columns:
-            for index in range(len(row)):
-                header = headers[index] if headers else ""
-                table.add_column(header, justify="right" if index in right else "left", overflow="fold")
-        table.add_row(*(Text(cell) for cell in row))
-        count += 1
-    if not count:
-        return
-    console = Console(file=sys.stdout if terminal else io.StringIO(), width=None if terminal else 5000, highlight=False)
-    console.print(table)
-    if not terminal:
-        click.echo("\n".join(line.rstrip() for line in console.file.getvalue().splitlines()))  # type: ignore[attr-defined]
+    table = Table(box=SIMPLE_HEAD if headers else None, show_header=bool(headers), pad_edge=False)
+    for index in range(len(lines[0])):
+        justify: Literal["left", "right"] = "right" if index in right else "left"
+        table.add_column(headers[index] if headers else "", justify=justify, overflow="fold")
+    for line in lines:
+        table.add_row(*map(Text, line))
+    Console(highlight=False).print(table)
+
+
+def _write_table(lines: Sequence[Sequence[str]], right: Sequence[int]) -> None:
+    cells = [[" ".join(cell.splitlines()) for cell in line] for line in lines]
+    widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
+    for line in cells:
+        aligned = (
+            cell.rjust(width) if index in right else cell.ljust(width)
+            for index, (cell, width) in enumerate(zip(line, widths, strict=True))
+        )
+        click.echo(" ".join(aligned).rstrip())
 
 
 def figure(value: float | int | str | None) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from aezoo.parts.distributions import Normal
@@ -82,5 +83,5 @@ class GaussianEncoder(Encoder):
         """The Gaussian of each row, event (Z,)."""
         mean, log_variance = self.network(x).to(x.dtype).chunk(2, dim=-1)
         log_scale = 0.5 * log_variance
-        bounded = log_scale.clamp(-self.LOG_SCALE_BOUND, self.LOG_SCALE_BOUND)
-        return Normal(mean, bounded + self.LEAK * (log_scale - bounded), event_dims=1)
+        bounded = F.hardtanh(log_scale, -self.LOG_SCALE_BOUND, self.LOG_SCALE_BOUND)
+        return Normal(mean, log_scale.lerp(bounded, 1 - self.LEAK), event_dims=1)

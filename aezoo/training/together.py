@@ -37,7 +37,7 @@ from aezoo.schedules import weight_at
 from aezoo.streams import random_stream
 from aezoo.training.batches import Loaded, Redrawn
 from aezoo.training.descent import Descent
-from aezoo.training.memory import pages_kept
+from aezoo.training.heap import pages_kept
 from aezoo.training.optim import learning_rate, make_optimizer
 from aezoo.training.progress import Progress
 from aezoo.training.record import REMEDY, Record

@@ -17,7 +17,7 @@ from aezoo.options import TrainConfig
 from aezoo.streams import random_stream
 from aezoo.training.batches import Batches, make_batches, steps_of
 from aezoo.training.descent import Descent
-from aezoo.training.memory import pages_kept
+from aezoo.training.heap import pages_kept
 from aezoo.training.optim import forget, learning_rate, make_optimizer
 from aezoo.training.progress import Progress
 from aezoo.training.record import REMEDY, Record

@@ -1,4 +1,4 @@
-"""Keeps freed memory in the process while a model trains.
+"""Keeps the heap's freed pages in the process while a model trains.
 
 A step asks for the same few megabytes again and again. glibc hands what is freed back to the system and takes it
 again, page by page: up to a tenth of the time, and more on machines whose page faults are dear.

@@ -8,14 +8,14 @@ import sys
 import pytest
 import torch
 
-from aezoo.training import memory
-from aezoo.training.memory import pages_kept
+from aezoo.training import heap
+from aezoo.training.heap import pages_kept
 
-glibc = pytest.mark.skipif(memory._glibc() is None, reason="no glibc, or its thresholds are set by the environment")
+glibc = pytest.mark.skipif(heap._glibc() is None, reason="no glibc, or its thresholds are set by the environment")
 
 COUNT = """
 import resource, sys, torch
-from aezoo.training.memory import pages_kept
+from aezoo.training.heap import pages_kept
 def faults():
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
     for _ in range(50):
@@ -59,13 +59,13 @@ def test_memory_is_given_back_afterwards():
 )
 def test_a_choice_of_the_environment_is_left_alone(name, value, monkeypatch):
     monkeypatch.setenv(name, value)
-    assert memory._glibc() is None
+    assert heap._glibc() is None
 
 
 def test_tunables_of_other_parts_of_glibc_are_none_of_ours(monkeypatch):
-    before = memory._glibc() is None
+    before = heap._glibc() is None
     monkeypatch.setenv("GLIBC_TUNABLES", "glibc.rtld.nns=4")
-    assert (memory._glibc() is None) == before
+    assert (heap._glibc() is None) == before
 
 
 def test_nothing_is_touched_elsewhere(monkeypatch):
