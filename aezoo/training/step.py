@@ -73,7 +73,8 @@ class _Straight:
         own_positions = [positions[id(parameter)] for parameter in own]
         self.terms: list[str] = []
         self.moved: list[bool] = []
-        self.given = GIVEN if captured.asked else ()
+        # an opponent may see all of it
+        self.given = [name for name in GIVEN if model.opponents() or name in captured.asked]
 
         def function(held: Sequence[Tensor], x: Tensor, *weights: Tensor) -> list[Tensor]:
             arguments = (x, step, dict(zip(captured.scheduled, weights, strict=True)))
