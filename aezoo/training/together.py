@@ -210,8 +210,8 @@ class Together:
         def train(*given: Tensor) -> list[Tensor]:
             tensors = dict(zip(names, given, strict=False))
             tensors |= {name: tensors[name].detach().requires_grad_() for name in self._trained}
-            with torch.enable_grad(), _weighed_by(model.train(), given[-1]), trainer.autocast:
-                outcome: Step = functional_call(model, tensors, (given[-2], 0))
+            with torch.enable_grad(), trainer.autocast:
+                outcome: Step = functional_call(model.train(), tensors, (given[-2], 0, _by_name(model, given[-1])))
             gradients = torch.autograd.grad(outcome.loss, [tensors[n] for n in self._trained], allow_unused=True)
             self._moved = [name for name, g in zip(self._trained, gradients, strict=True) if g is not None]
             self._names = ["loss", *outcome.terms]
@@ -219,8 +219,8 @@ class Together:
 
         def measure(*given: Tensor) -> list[Tensor]:
             tensors = dict(zip(names, given, strict=False))
-            with torch.no_grad(), model.evaluating(), _weighed_by(model, given[-1]), trainer.autocast:
-                return [_figures_of(functional_call(model, tensors, (given[-2], None)))]
+            with torch.no_grad(), model.evaluating(), trainer.autocast:
+                return [_figures_of(functional_call(model, tensors, (given[-2], None, _by_name(model, given[-1]))))]
 
         def after(*given: Tensor) -> list[Tensor]:
             tensors = {f"model.{name}": tensor for name, tensor in zip(names, given, strict=True)}
@@ -447,14 +447,9 @@ class _Figures:
         return None
 
 
-class _GivenWeight:
-    """A schedule whose weight is a tensor, so that it is an argument of the recorded step and no constant in it."""
-
-    def __init__(self, weight: Tensor) -> None:
-        self.end = weight
-
-    def at(self, step: int) -> Tensor:
-        return self.end
+def _by_name(model: Autoencoder, weights: Tensor) -> dict[str, Tensor]:
+    """The weights (R,) as arguments of a recorded step, in which they would else be constants."""
+    return dict(zip(model.weights, weights.unbind(), strict=True))
 
 
 class _AfterStep(nn.Module):
@@ -466,17 +461,6 @@ class _AfterStep(nn.Module):
 
     def forward(self) -> Any:
         return self.model.after_step(Values(self.model, {}), 0)
-
-
-@contextmanager
-def _weighed_by(model: Autoencoder, weights: Tensor) -> Iterator[None]:
-    """Weighs the regularizers by ``weights`` (R,) for the time of the block."""
-    own = model.weights
-    model.weights = {name: _GivenWeight(w) for name, w in zip(own, weights.unbind(), strict=True)}  # type: ignore[misc]
-    try:
-        yield
-    finally:
-        model.weights = own
 
 
 @contextmanager
