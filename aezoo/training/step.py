@@ -6,12 +6,15 @@ that differs in a bit is given up, and the plain step's result is the one that c
 
 from __future__ import annotations
 
+import random
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
@@ -206,6 +209,12 @@ class Captured:
         weights = (weight_at(self.model.weights[name], step) for name in self.scheduled)
         return [torch.tensor(weight, dtype=torch.float64, device=device) for weight in weights]
 
+    def _rounding(self) -> float:
+        if isinstance(self.plain.autocast, torch.autocast):
+            # what is fused is not rounded to 16 bits on the way
+            return 8 * torch.finfo(self.plain.autocast.fast_dtype).eps
+        return 1e3 * torch.finfo(self.model.dtype).eps
+
     def _compared(self, entry: _Entry, x: Tensor, step: int, weights: list[Tensor]) -> Step:
         """The plain step's result; gives the program up if its own differs."""
         assert entry.program is not None
@@ -218,7 +227,7 @@ class Captured:
             loss, terms, given, candidates = entry.program(x, *weights)
             wanted = [outcome.loss, *outcome.terms.values(), *(outcome.values[name] for name in given), *gradients]
             found = [loss, *terms.values(), *given.values(), *candidates]
-            alike = _same if entry.program.program.exact else _nearly
+            alike = _same if entry.program.program.exact else partial(_nearly, rounding=self._rounding())
             same = list(terms) == list(outcome.terms) and all(map(alike, wanted, found))
             same = same and all(map(torch.equal, after, _streams(x.device)))
             if not (same and _are_apart(candidates, [*self.model.parameters(), *self.model.buffers()])):
@@ -238,11 +247,10 @@ def _same(a: Tensor | None, b: Tensor | None) -> bool:
     return torch.equal(a, b) or bool(((a == b) | (a.isnan() & b.isnan())).all())
 
 
-def _nearly(a: Tensor | None, b: Tensor | None) -> bool:
-    """Equal but for the rounding of sums in another order."""
+def _nearly(a: Tensor | None, b: Tensor | None, rounding: float) -> bool:
+    """Equal but for the rounding of sums in another order, relative to the whole."""
     if a is None or b is None or not _alike(a, b):
         return a is b
-    rounding = 1e3 * torch.finfo(a.dtype).eps
     return bool((a - b).norm() <= rounding * a.norm() + torch.finfo(a.dtype).tiny)
 
 
@@ -305,13 +313,19 @@ def _frozen(value: Any) -> Any:
 
 @contextmanager
 def _as_it_was(model: nn.Module) -> Iterator[None]:
-    """Takes back what forward passes within the block did to plain attributes; NotStraight if they did anything."""
+    """Takes back what forward passes within the block did to plain attributes; NotStraight if they did anything.
+
+    Python's and NumPy's random streams too: noise that a stranger's part draws there must not depend on a capture.
+    """
     kept = [(module, dict(module.__dict__)) for module in model.modules()]
+    streams = random.getstate(), np.random.get_state()
     before = _fingerprint(model)
     try:
         yield
         if _fingerprint(model) != before:
             raise NotStraight("a module changes itself in its forward pass")
     finally:
+        random.setstate(streams[0])
+        np.random.set_state(streams[1])
         for module, attributes in kept:
             module.__dict__.update(attributes)
