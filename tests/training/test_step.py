@@ -178,7 +178,7 @@ class Streams(Corruption):
         self.stream = torch.Generator().manual_seed(3)
 
     def forward(self, x):
-        return x + torch.randn(x.shape, generator=self.stream)
+        return x + torch.empty_like(x).normal_(generator=self.stream)
 
 
 class Counts(Regularizer):
