@@ -36,7 +36,7 @@ from aezoo.parts.regularizer import (
     Weighted,
 )
 from aezoo.parts.scaling import Scaling
-from aezoo.parts.sparse import Selection, SparseCode, Support
+from aezoo.parts.sparse import Selection, SparseCode, Support, transforming
 
 __all__ = [
     "AFTER_STEP_VOCABULARY",
@@ -86,4 +86,5 @@ __all__ = [
     "part_options",
     "resolved",
     "score_function",
+    "transforming",
 ]

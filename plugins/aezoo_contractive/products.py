@@ -14,15 +14,11 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 from torch.utils.checkpoint import checkpoint
 
+from aezoo.parts import transforming
 from aezoo_contractive.orders import Chain, Gram, Order, Product, cheapest, cost_of
 
 # of intermediate values at once; beyond this, rows go through piece by piece
 MEMORY_BYTES = 256 << 20
-
-
-def transforming() -> bool:
-    """Whether torch.func is at work, which knows no function with a pass back of its own."""
-    return bool(torch._C._are_functorch_transforms_active())
 
 
 def chain_of(weights: Sequence[Tensor], slopes: Sequence[Tensor | None], rows: int) -> Chain:
