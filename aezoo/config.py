@@ -24,6 +24,8 @@ from pydantic import (
 
 from aezoo.errors import UnknownNameError, UsageError, near_misses
 
+MOST_DEPTH = 32
+
 
 class Config(BaseModel):
     """A frozen set of options: unknown keys, wrong types, NaN and infinity are refused."""
@@ -38,7 +40,7 @@ class Config(BaseModel):
     def _plain_numbers(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """A NumPy number, as a sweep over ``np.arange`` gives, is as good as Python's."""
         if isinstance(values, dict):
-            values = _plain_values(values)
+            values = {key: _plain_value(item, str(key)) for key, item in values.items()}
         return handler(values)
 
     @classmethod
@@ -62,11 +64,16 @@ class Config(BaseModel):
         return list(cls.model_fields)
 
 
-def _plain_values(value: Any) -> Any:
+def _plain_value(value: Any, option: str, depth: int = 0) -> Any:
+    """``value`` with Python's numbers; raises ValueError for what no option can be, and no file should make it."""
+    if depth > MOST_DEPTH:
+        raise ValueError(f"{option}: values within values, more than {MOST_DEPTH} deep")
     if isinstance(value, dict):
-        return {key: _plain_values(item) for key, item in value.items()}
+        return {key: _plain_value(item, option, depth + 1) for key, item in value.items()}
     if type(value) in (list, tuple):
-        return type(value)(_plain_values(item) for item in value)
+        return type(value)(_plain_value(item, option, depth + 1) for item in value)
+    if type(value) is int and value.bit_length() > 64:
+        raise ValueError(f"{option}: a whole number beyond 64 bits")
     return value.item() if type(value).__module__ == "numpy" and getattr(value, "ndim", 1) == 0 else value
 
 
@@ -89,7 +96,11 @@ def _is_branch(part: str) -> bool:
 
 
 def _shown(value: Any) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except (ValueError, RecursionError):
+        # a number of thousands of digits, or values within values without end
+        text = f"a {type(value).__name__}"
     return text if len(text) <= 60 else text[:57] + "..."
 
 
@@ -110,8 +121,10 @@ def _numbers(value: Any) -> Any:
     return listed(value)
 
 
-Sizes = Annotated[tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], BeforeValidator(_numbers)]
-"""Layer sizes: a tuple or list of positive integers, or text such as ``"512,256"``."""
+Sizes = Annotated[
+    tuple[Annotated[int, Field(ge=1, le=1_000_000)], ...], Field(max_length=1000), BeforeValidator(_numbers)
+]
+"""Layer sizes: a tuple or list of at most 1,000 positive integers, or text such as ``"512,256"``."""
 
 Numbers = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_numbers)]
 """Numbers of rows, units or dimensions, counted from 0: a tuple or list, or text such as ``"0,5,7"``."""
@@ -172,7 +185,7 @@ def read_value(text: str) -> Any:
     """A number, ``true``, ``false``, ``null`` or quoted text as JSON reads it; anything else is text as it stands."""
     try:
         return json.loads(text)
-    except ValueError:
+    except (ValueError, RecursionError):
         return text.strip()
 
 

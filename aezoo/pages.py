@@ -12,7 +12,7 @@ import contextlib
 import mmap
 import os
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -29,12 +29,33 @@ BLOCK = 2 << 20
 KEPT = 128 << 20
 
 
+# where Linux says how much memory the processes of a container may take together
+LIMITS = (Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes"))
+
+
 def physical_memory() -> int:
-    """Bytes of memory of this machine; where the system does not say, as many as there could be."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return 1 << 62
+    """Bytes of memory that this process can have: the machine's, or fewer where a container or ``ulimit`` allows fewer.
+
+    Where the system does not say, as many as there could be.
+    """
+    bounds = [1 << 62, *_allowed()]
+    with contextlib.suppress(AttributeError, ValueError, OSError):
+        bounds.append(os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES"))
+    return min(bounds)
+
+
+def _allowed() -> Iterator[int]:
+    for path in LIMITS:
+        # "max" is no limit
+        with contextlib.suppress(OSError, ValueError):
+            yield int(path.read_text("ascii"))
+    with contextlib.suppress(ImportError, AttributeError):
+        import resource
+
+        for kind in (resource.RLIMIT_AS, resource.RLIMIT_DATA):
+            soft, _ = resource.getrlimit(kind)
+            if soft != resource.RLIM_INFINITY:
+                yield soft
 
 
 # beyond this, data in a file is read as it is needed instead of being held

@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from aezoo.config import DataSpec
     from aezoo.data.binarize import binarized
     from aezoo.data.dataset import Dataset, Split, Splits
+    from aezoo.data.digest import digest_of
     from aezoo.data.infer import infer_spec
     from aezoo.data.open import open_data, reopen
     from aezoo.data.preprocess import Preprocess, make_preprocess, scaled_spec
@@ -24,6 +25,7 @@ _HOMES = {
     "Split": "aezoo.data.dataset",
     "Splits": "aezoo.data.dataset",
     "binarized": "aezoo.data.binarize",
+    "digest_of": "aezoo.data.digest",
     "infer_spec": "aezoo.data.infer",
     "make_preprocess": "aezoo.data.preprocess",
     "open_data": "aezoo.data.open",
@@ -38,6 +40,7 @@ __all__ = [
     "Split",
     "Splits",
     "binarized",
+    "digest_of",
     "infer_spec",
     "make_preprocess",
     "open_data",

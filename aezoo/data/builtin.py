@@ -16,6 +16,7 @@ from aezoo.data.dataset import Dataset
 from aezoo.data.files import NDArray, read_idx
 from aezoo.data.infer import from_arrays
 from aezoo.errors import DataError
+from aezoo.pages import physical_memory
 
 
 def digits() -> Dataset:
@@ -88,6 +89,7 @@ def gaussian_subspace(rows: int = 2000, dim: int = 20, rank: int = 4, noise: flo
     The entries of W are N(0, 1/k), so a column has a variance of about 1 without the noise, and the exact density of
     the data is N(0, W Wᵀ + noise²).
     """
+    _refuse_huge("gaussian-subspace", 3 * rows * dim + (rows + dim) * rank)
     draw = np.random.default_rng(seed)
     subspace = draw.standard_normal((dim, rank)) / np.sqrt(rank)
     x = draw.standard_normal((rows, rank)) @ subspace.T
@@ -100,6 +102,7 @@ def swiss_roll(rows: int = 2000, noise: float = 0.05, seed: int = 0) -> Dataset:
 
     ``truth["angle"]`` (N,) is the angle in radians, 1.5 π to 4.5 π, ``truth["height"]`` (N,) the place across.
     """
+    _refuse_huge("swiss-roll", 12 * rows)
     draw = np.random.default_rng(seed)
     along, height = draw.uniform(size=rows), draw.uniform(0, 21, rows)
     angle = 1.5 * np.pi * (1 + 2 * along)
@@ -115,6 +118,7 @@ def moons(rows: int = 2000, noise: float = 0.05, seed: int = 0) -> Dataset:
     The first is the upper half around (0, 0), the second the lower half around (1, ½); ``truth["angle"]`` (N,) is the
     angle in radians, 0 to π, at which a row lies on its half.
     """
+    _refuse_huge("moons", 12 * rows)
     draw = np.random.default_rng(seed)
     angle, second = draw.uniform(0, np.pi, rows), draw.integers(0, 2, rows)
     side = 1 - 2 * second
@@ -138,6 +142,7 @@ def sparse_dictionary(
     Feature i is active with probability ``active / F * decay**i``, with a strength uniform in (0, 1);
     ``truth["frequency"]`` (F,) holds these probabilities. Values are float32.
     """
+    _refuse_huge("sparse-dictionary", rows * dim + 2 * features * dim)
     draw = np.random.default_rng(seed)
     atoms = draw.standard_normal((features, dim))
     atoms /= np.linalg.norm(atoms, axis=1, keepdims=True)
@@ -150,6 +155,16 @@ def sparse_dictionary(
         part[:] = strengths @ atoms + noise * draw.standard_normal(part.shape)
     truth = {"features": atoms, "frequency": frequency}
     return Dataset(x, spec=_synthetic("sparse-dictionary", dim), truth=truth)
+
+
+def _refuse_huge(name: str, values: int) -> None:
+    """Raises DataError when so many values of float64 are beyond this machine's memory, before any is drawn."""
+    memory = physical_memory()
+    if 8 * values > memory:
+        raise DataError(
+            f"the dataset {name!r} takes {8 * values / 2**30:.1f} GiB with these options, and this machine has "
+            f"{memory / 2**30:.1f} GiB: ask for less."
+        )
 
 
 def _synthetic(name: str, dim: int) -> DataSpec:

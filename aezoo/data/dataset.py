@@ -5,6 +5,7 @@ Shapes: N rows of the dataset, n of a split or batch, *X one datum.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from numbers import Integral, Real
 from typing import Any, NamedTuple
@@ -17,11 +18,13 @@ from torch.utils.data import IterableDataset
 
 from aezoo.config import DataSpec
 from aezoo.errors import DataError, UsageError
-from aezoo.pages import Array, in_large_pages, mapped, rows_at
+from aezoo.pages import Array, in_large_pages, mapped, physical_memory, rows_at
 from aezoo.rows import as_array, as_rows, as_tensor, check_finite
 
 Index = np.ndarray[Any, np.dtype[np.int64]]
 MOST_VALIDATION = 1000
+# what the numbers of a row take while the splits are drawn
+BYTES_OF_NUMBERS = 24
 
 
 class Dataset:
@@ -64,7 +67,8 @@ class Dataset:
 
     def changed(self, x: Any, spec: DataSpec, rates: np.ndarray[Any, Any] | None = None) -> Dataset:
         """The same rows in another form: with the same labels, test split, source and truth."""
-        labels = self.labels if self.label_names is None else np.array(self.label_names)[self.labels]
+        names, numbers = self.label_names, self.labels
+        labels = numbers if names is None or numbers is None else [names[number] for number in numbers]
         return Dataset(x, labels, spec=spec, test=self.test, source=self.source, truth=self.truth, rates=rates)
 
     def split(self, validation: float | int | None = None, seed: int = 0) -> Splits:
@@ -200,6 +204,9 @@ def _checked(x: Any, spec: DataSpec) -> Any:
         _sized(x, spec.name)
         return x
     rows, _ = as_rows(x, spec.shape, spec.name, BUILT)
+    # before a pass over them
+    if len(rows) * BYTES_OF_NUMBERS > physical_memory():
+        raise DataError(f"{spec.name} has {len(rows):,} rows, more than this machine can number: give it fewer.")
     check_finite(rows, spec.name)
     return rows.detach() if isinstance(rows, Tensor) else rows
 
@@ -228,6 +235,12 @@ def _numbered(labels: Any, rows: int, spec: DataSpec) -> tuple[Index | None, tup
     if isinstance(labels, Tensor):
         labels = labels.detach().cpu().numpy()
     what = f"the labels of {spec.name}"
+    names = None
+    if isinstance(labels, list | tuple) and labels and all(isinstance(label, str) for label in labels):
+        # an array of them would give the shortest text as much memory as the longest
+        names = tuple(sorted({str(label) for label in labels}))
+        place = {name: number for number, name in enumerate(names)}
+        labels = np.array([place[label] for label in labels])
     try:
         values = np.asarray(labels)
     except ValueError:
@@ -235,12 +248,15 @@ def _numbered(labels: Any, rows: int, spec: DataSpec) -> tuple[Index | None, tup
     if values.shape not in ((rows,), (rows, 1)):
         raise DataError(f"{what} have shape {values.shape}: give one for each of the {rows} rows.")
     values = values.reshape(rows)
-    names = None
+    if values.dtype.kind == "U" and not _are_letters(values):
+        raise DataError(f"{what} hold characters that do not exist: save them again.")
     if values.dtype.kind in "UO" and all(isinstance(value, str) for value in values):
         found, values = np.unique(values.astype(str), return_inverse=True)
         names = tuple(str(name) for name in found)
     if values.dtype.kind not in "buif" or (values.dtype.kind == "f" and not _whole(values)):
         raise DataError(f"{what} are not all whole numbers or all texts: number the classes from 0.")
+    if values.dtype == np.uint64 and int(values.max()) > np.iinfo(np.int64).max:
+        raise DataError(f"{what} hold {values.max()}, beyond 63 bits: number the classes from 0.")
     numbers = values.astype(np.int64)
     if spec.classes is not None and not 0 <= numbers.min() <= numbers.max() < spec.classes:
         raise DataError(
@@ -250,8 +266,18 @@ def _numbered(labels: Any, rows: int, spec: DataSpec) -> tuple[Index | None, tup
     return numbers, names
 
 
+def _are_letters(values: np.ndarray[Any, Any]) -> bool:
+    """Whether every character of an array of texts is one; Python takes those of a damaged file as they are."""
+    if not values.dtype.itemsize:
+        return True
+    codes = np.ascontiguousarray(values, values.dtype.newbyteorder("=")).view(np.uint32)
+    return int(codes.max(initial=0)) <= sys.maxunicode
+
+
 def _whole(values: np.ndarray[Any, Any]) -> bool:
-    return bool((np.isfinite(values) & (np.abs(values) < 2**53)).all() and (values == np.floor(values)).all())
+    with np.errstate(all="ignore"):
+        numbers = values.astype(np.float64)
+    return bool((np.isfinite(numbers) & (np.abs(numbers) < 2**53)).all() and (numbers == np.floor(numbers)).all())
 
 
 def _indices(test: Any, rows: int, spec: DataSpec) -> Index:

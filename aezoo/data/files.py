@@ -7,6 +7,7 @@ import gzip
 import io
 import json
 import math
+import stat
 import struct
 import warnings
 import zipfile
@@ -45,17 +46,22 @@ SAFETENSORS_TYPES = {
 }
 LABELS = ("y", "Y", "labels")
 BLOCK = 1 << 22
+# what NumPy writes; Python unpacks other kinds without a bound
+PLAIN_ZIP = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+# more than any header of data needs: a text this long takes a hundred times its size to read
+MOST_NPY_HEADER = 10_000
+MOST_HEADER = 8 << 20
+MOST_DIRECTORY = 4 << 20
+MOST_LABELS = 1 << 28
+# packed data that grow so much beyond so many bytes were made to fill a memory
+GROWTH, HARMLESS = 200, 256 << 20
 
 
 def npy(path: str | Path) -> Dataset:
     """The rows of a .npy file, which stay on disk; raises DataError for a file that is missing, broken or pickled."""
     path = Path(path)
     with reading(path, "a .npy array"):
-        with path.open("rb") as file:
-            shape, _, dtype = _npy_header(file, path)
-        if math.prod(shape) * dtype.itemsize == 0:
-            raise DataError(f"{path} has no rows: give it at least one.")
-        return from_arrays(np.load(path, mmap_mode="r", allow_pickle=False), name=path.stem)
+        return from_arrays(_mapped_npy(path), name=path.stem)
 
 
 def npz(path: str | Path) -> Dataset:
@@ -65,12 +71,16 @@ def npz(path: str | Path) -> Dataset:
     is missing, broken, pickled, or holds other names.
     """
     path = Path(path)
-    with reading(path, "a .npz archive"), zipfile.ZipFile(path) as archive:
+    with reading(path, "a .npz archive"), _opened_zip(path) as archive:
         members = {info.filename.removesuffix(".npy"): info for info in archive.infolist()}
+        held = 0
 
         def first(*names: str) -> NDArray | None:
+            nonlocal held
             found = next((members[name] for name in names if name in members), None)
-            return None if found is None else _npz_member(archive, found, path)
+            array = None if found is None else _npz_member(archive, found, path, held)
+            held += 0 if array is None else array.nbytes
+            return array
 
         train, test = first("x_train", "X_train"), first("x_test", "X_test")
         if train is not None and test is not None:
@@ -90,11 +100,15 @@ def safetensors(path: str | Path) -> Dataset:
     """
     path = Path(path)
     with reading(path, "a .safetensors file"):
+        with path.open("rb") as raw:
+            (length,) = struct.unpack("<Q", _exactly(raw, 8, path))
+        if length > MOST_HEADER:
+            raise DataError(f"{path} announces a header of {length} bytes, as no data have: make it again.")
         # checks that the header is well-formed and fits the file
         with safe_open(path, framework="np") as file:
             names = list(file.keys())
         with path.open("rb") as raw:
-            (length,) = struct.unpack("<Q", _exactly(raw, 8, path))
+            raw.seek(8)
             header = json.loads(_exactly(raw, length, path))
 
         def tensor(name: str) -> Array:
@@ -143,20 +157,22 @@ def csv(
         return from_arrays(x, labels, path.stem)
 
 
-def read_labels(path: str | Path) -> NDArray:
-    """Labels (N,) of a .npy file, or of a text file with one a line; raises DataError."""
+def read_labels(path: str | Path) -> NDArray | list[str]:
+    """Labels (N,) of a .npy or IDX file, or of a text file with one a line; raises DataError."""
     path = Path(path)
     with reading(path, "labels"):
         if path.name.lower().endswith(("ubyte", ".idx", ".gz")):
             return read_idx(path)
         if path.suffix == ".npy":
-            return np.asarray(np.load(path, allow_pickle=False))
+            return np.asarray(_mapped_npy(path))
+        if path.stat().st_size > MOST_LABELS:
+            raise DataError(f"{path} is too large for a text of labels: save them as .npy.")
         lines = path.read_text(encoding="utf-8").split("\n")
         words = [line.strip() for line in lines if line.strip()]
         try:
             return np.array([int(word) for word in words])
         except ValueError:
-            return np.array(words)
+            return words
 
 
 def idx(path: str | Path, labels: str | Path | None = None) -> Dataset:
@@ -181,7 +197,7 @@ def read_idx(path: Path) -> NDArray:
             if size == 0:
                 raise DataError(f"{path} has no rows: give it at least one.")
             if zipped:
-                refuse_huge(path, size)
+                refuse_huge(path, size, path.stat().st_size)
                 content = _at_most(file, size + 1)
                 held = len(content)
             else:
@@ -198,6 +214,7 @@ def read_idx(path: Path) -> NDArray:
 def reading(path: Path, kind: str) -> Iterator[None]:
     """Turns whatever goes wrong with the file into a DataError that names it."""
     try:
+        _refuse_special(path)
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             yield
@@ -207,6 +224,8 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise DataError(f"no file {str(path)!r}: check the path.") from None
     except MemoryError:
         raise DataError(f"{path} does not fit in memory: save it as .npy, which is read from disk.") from None
+    except RecursionError:
+        raise DataError(f"{path} cannot be read as {kind} (values within values without end): make it again.") from None
     # damaged bytes surface as almost any exception of zipfile, zlib, gzip, ast and numpy
     except Exception as error:
         reason = f"{type(error).__name__}: {error}"
@@ -215,33 +234,92 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         ) from error
 
 
-def refuse_huge(path: Path, size: int) -> None:
-    """Raises DataError when ``size`` bytes cannot fit in this machine's memory, before trying."""
+def refuse_huge(path: Path, size: int, packed: int) -> None:
+    """Raises DataError when ``size`` bytes, unpacked from ``packed``, are more than should be held, before trying."""
     memory = physical_memory()
-    if size > memory:
+    if size > memory // 4:
         raise DataError(
-            f"{path} unpacks to {size / 2**30:.1f} GiB and this machine has {memory / 2**30:.1f} GiB: "
-            "save it as .npy, which is read from disk."
+            f"{path} unpacks to {size / 2**30:.1f} GiB and this machine has {memory / 2**30:.1f} GiB, of which "
+            "data may hold a quarter: save it as .npy, which is read from disk."
+        )
+    if size > HARMLESS and size > GROWTH * packed:
+        raise DataError(
+            f"{path} unpacks to {size / 2**20:.0f} MiB, {size // max(1, packed):,} times its size, as no data do: save "
+            "it as .npy if that is meant."
         )
 
 
-def _npy_header(file: ByteStream, path: Path) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+def _refuse_special(path: Path) -> None:
+    """Refuses a pipe or a device, which may have no end, and no beginning either."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise DataError(f"{path} is no file but a pipe or a device: save what comes out of it, and give that.")
+
+
+def _mapped_npy(path: Path) -> NDArray:
+    """The array of a .npy file, on disk."""
+    with path.open("rb") as file:
+        shape, fortran, dtype = _npy_header(file)
+        start = file.tell()
+    _refuse_objects(path, dtype)
+    if math.prod(shape) * dtype.itemsize == 0:
+        raise DataError(f"{path} has no rows: give it at least one.")
+    return np.memmap(path, dtype, "r", start, shape, "F" if fortran else "C")
+
+
+def _npy_header(file: ByteStream) -> tuple[tuple[int, ...], bool, np.dtype[Any]]:
+    """Shape, order and type; raises ValueError. No more is read than a header of numbers can take."""
     version = np.lib.format.read_magic(file)
-    read = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
-    shape, fortran, dtype = read(file)
-    if dtype.hasobject:
-        raise DataError(f"{path} holds pickled Python objects, which are never loaded: save it as numbers.")
+    if version not in ((1, 0), (2, 0), (3, 0)):
+        raise ValueError(f"version {version} of the format")
+    width = 2 if version == (1, 0) else 4
+    size = file.read(width)
+    length = int.from_bytes(size, "little")
+    if length > MOST_NPY_HEADER:
+        raise ValueError(f"a header of {length} bytes")
+    header = io.BytesIO(size + file.read(length))
+    read = np.lib.format.read_array_header_1_0 if width == 2 else np.lib.format.read_array_header_2_0
+    try:
+        shape, fortran, dtype = read(header)
+    except MemoryError:
+        # of Python's parser, which says so of brackets within brackets
+        raise ValueError("a header of values within values") from None
     if any(length < 0 for length in shape):
         raise ValueError(f"negative shape {shape}")
     return shape, fortran, dtype
 
 
-def _npz_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path) -> NDArray:
-    """One array, read without trusting its header: no more is allocated than the archive really holds."""
+def _refuse_objects(path: Path, dtype: np.dtype[Any]) -> None:
+    if dtype.hasobject:
+        raise DataError(f"{path} holds pickled Python objects, which are never loaded: save it as numbers.")
+
+
+def _opened_zip(path: Path) -> zipfile.ZipFile:
+    """An archive whose list of members is no longer than that of an archive of arrays: all of it is read at once."""
+    with path.open("rb") as file:
+        size = file.seek(0, io.SEEK_END)
+        file.seek(max(0, size - 65557))
+        tail = file.read()
+    end = tail[tail.rfind(b"PK\5\6") :]
+    if len(end) >= 22 and end.startswith(b"PK") and int.from_bytes(end[12:16], "little") > MOST_DIRECTORY:
+        raise DataError(f"{path} lists too many members for an archive of arrays: make it again.")
+    return zipfile.ZipFile(path)
+
+
+def _npz_member(archive: zipfile.ZipFile, info: zipfile.ZipInfo, path: Path, held: int) -> NDArray:
+    """One array, read without trusting its header: no more is allocated than the archive really holds.
+
+    ``held`` bytes of other arrays are in memory already.
+    """
+    if info.compress_type not in PLAIN_ZIP:
+        raise DataError(
+            f"{path}: array {info.filename!r} is packed in a way that NumPy does not: use numpy.savez_compressed."
+        )
     with archive.open(info) as file:
-        shape, fortran, dtype = _npy_header(file, path)
+        shape, fortran, dtype = _npy_header(file)
+        _refuse_objects(path, dtype)
         size = math.prod(shape) * dtype.itemsize
-        refuse_huge(path, size)
+        refuse_huge(path, size + held, path.stat().st_size)
         content = _at_most(file, size + 1)
     if len(content) != size:
         raise DataError(f"{path}: array {info.filename!r} announces {size} bytes and holds others: make it again.")

@@ -15,7 +15,7 @@ from aezoo.data import builtin, files
 from aezoo.data import options as choices
 from aezoo.data.dataset import Dataset
 from aezoo.data.infer import from_arrays
-from aezoo.errors import DataError, PluginError, UsageError, ZooError
+from aezoo.errors import STOPS, DataError, PluginError, UsageError, ZooError
 
 Reader = tuple[type[Config], Callable[..., Dataset]]
 READERS: dict[str, Reader] = {
@@ -59,13 +59,20 @@ def reopen(source: dict[str, Any], *, labels: Any = None, data_dir: str | os.Pat
 
     Raises as ``open_data``, and UsageError when the data was given in Python, so that nothing says where it is.
     """
+    malformed = "what the run says of its data is not what aezoo train writes: name the data by --data."
+    if not isinstance(source, dict):
+        raise UsageError(malformed)
     if "name" not in source:
         raise UsageError("the run was trained on data given in Python: name it by --data.")
-    options = dict(source.get("options") or {})
-    known = options.pop("labels", None) or source.get("labels")
+    name, given = source["name"], source.get("options") or {}
+    whole = isinstance(given, dict) and not given.keys() & {"data", "data_dir"}
+    known = (given.get("labels") or source.get("labels")) if whole else None
+    if not whole or not isinstance(name, str) or not isinstance(known, str | None):
+        raise UsageError(malformed)
+    options = {key: value for key, value in given.items() if key != "labels"}
     if data_dir is not None:
         options.pop("folder", None)
-    return open_data(source["name"], labels=labels or known, data_dir=data_dir, **options)
+    return open_data(name, labels=labels or known, data_dir=data_dir, **options)
 
 
 def _parsed(text: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -98,10 +105,12 @@ def _from_name(name: str, given: dict[str, Any], data_dir: str | os.PathLike[str
     chosen = {key: getattr(parsed, key) for key in parsed.keys()}  # noqa: SIM118
     try:
         dataset = entry.resolve()(**chosen)
-    except ZooError:
-        raise
+    except ZooError as error:
+        raise registry.signed(error, entry) from error.__cause__
     except MemoryError:
         raise DataError(f"the dataset {name!r} does not fit in memory with these options: ask for less.") from None
+    except STOPS:
+        raise
     except (Exception, SystemExit) as error:
         raise PluginError(
             f"the dataset {name!r} of plugin {entry.plugin!r} ({entry.distribution}) failed: "
@@ -109,7 +118,7 @@ def _from_name(name: str, given: dict[str, Any], data_dir: str | os.PathLike[str
         ) from error
     if not isinstance(dataset, Dataset):
         raise PluginError(
-            f"the dataset {name!r} of plugin {entry.plugin!r} returned {type(dataset).__name__}: "
+            f"the dataset {name!r} of {entry.source} returned {type(dataset).__name__}: "
             "it must return an aezoo.data.Dataset."
         )
     values = parsed.model_dump(mode="json")

@@ -11,6 +11,14 @@ from typing import IO, Any
 import numpy as np
 
 from aezoo.errors import DataError, UsageError, near_misses
+from aezoo.pages import physical_memory
+
+BLOCK = 1 << 22
+MOST_COLUMNS = 1_000_000
+# of so many columns, at the 32 characters that a number of 64 bits may take
+MOST_LINE = 32 << 20
+# what ends a line, and what quotes a cell
+REFUSED = ("\n", "\r", '"')
 
 
 @dataclass(frozen=True)
@@ -45,8 +53,10 @@ def read_table(
     path: Path, label: str | int | None, delimiter: str | None, header: bool | None
 ) -> tuple[np.ndarray[Any, Any], list[str] | np.ndarray[Any, Any] | None]:
     """The numbers (N, D) float64 of a table, and its labels (N,), text or numbers; raises DataError for bad cells."""
+    _refuse_endless(path)
     with _opened(path) as file:
         layout = _layout(path, file, label, delimiter, header)
+    quoted = _refuse_huge(layout)
     features = [i for i in range(len(layout.names)) if i != layout.label]
     if not features:
         raise DataError(f"{path} has no column beside the label: give it numbers.")
@@ -56,10 +66,9 @@ def read_table(
             _first_row(file, layout.delimiter)
         try:
             x = np.loadtxt(
-                file,
+                _unquoted(file, layout.delimiter) if quoted else file,
                 delimiter=layout.delimiter,
                 comments=None,
-                quotechar='"',
                 ndmin=2,
                 usecols=None if layout.label is None else features,
             )
@@ -71,6 +80,41 @@ def read_table(
     if x.shape[1] != len(features):
         _blame(layout, features)
     return x, labels
+
+
+def _refuse_endless(path: Path) -> None:
+    """Raises DataError for a line that is longer than a row of as many columns as a datum may have."""
+    run = 0
+    for block in _blocks(path):
+        ends = [end for end in (block.find(b"\n"), block.find(b"\r")) if end >= 0]
+        if run + min(ends, default=len(block)) > MOST_LINE:
+            raise DataError(f"{path} has a line of more than {MOST_LINE >> 20} MiB: give a row a line.")
+        last = max(block.rfind(b"\n"), block.rfind(b"\r"))
+        run = len(block) - 1 - last if ends else run + len(block)
+
+
+def _refuse_huge(layout: Layout) -> bool:
+    """Raises DataError when the numbers would fill the memory; else says whether there are quotes."""
+    mark, cells, quoted = layout.delimiter.encode("utf-8", "replace"), 0, False
+    for block in _blocks(layout.path):
+        cells += block.count(mark) + block.count(b"\n")
+        quoted = quoted or b'"' in block
+    if 8 * cells > physical_memory() // 4:
+        raise DataError(
+            f"{layout.path} holds {8 * cells / 2**30:.1f} GiB of numbers: save it as .npy, which is read from disk."
+        )
+    return quoted
+
+
+def _blocks(path: Path) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        while block := file.read(BLOCK):
+            yield block
+
+
+def _unquoted(file: IO[str], delimiter: str) -> Iterator[str]:
+    """The lines without their quotes; csv's reader gives up where a quote is not closed, and NumPy's reads on."""
+    return (delimiter.join(cells) for cells in csv.reader(file, delimiter=delimiter))
 
 
 def _opened(path: Path) -> IO[str]:
@@ -86,9 +130,15 @@ def _layout(path: Path, file: IO[str], label: str | int | None, delimiter: str |
         line = next((line for line in file if line.strip()), "")
         delimiter = next((mark for mark in ",;\t" if mark in line), ",")
         file.seek(0)
+    elif delimiter in REFUSED:
+        raise UsageError(f"delimiter {delimiter!r} cannot stand between cells: give such as ';'.")
     names = tuple(name.strip() for name in _first_row(file, delimiter))
     if not names:
         raise DataError(f"{path} is empty: give it rows of numbers.")
+    if len(names) > MOST_COLUMNS + 1:
+        raise DataError(
+            f"{path}, line 1: {len(names):,} cells, and a row has at most {MOST_COLUMNS:,}: leave some out."
+        )
     column = _column(path, names, label)
     if header is None:
         numeric = [_is_number(name) for i, name in enumerate(names) if i != column]
@@ -101,7 +151,7 @@ def _column(path: Path, names: tuple[str, ...], label: str | int | None) -> int 
         return None
     if isinstance(label, str):
         if label not in names:
-            shown = ", ".join(names[:20])
+            shown = ", ".join(name[:40] for name in names[:20])
             raise UsageError(f"{path} has no column {label!r}{near_misses(label, names)} Its columns: {shown}.")
         return names.index(label)
     if not -len(names) <= label < len(names):
@@ -125,7 +175,7 @@ def _blame(layout: Layout, features: list[int]) -> None:
         for line, cells in layout.lines(file):
             for column in features:
                 if not _is_number(cells[column]):
-                    name = f" ({layout.names[column]!r})" if layout.header else ""
+                    name = f" ({layout.names[column][:40]!r})" if layout.header else ""
                     shown = repr(cells[column][:40]) if cells[column].strip() else "an empty cell"
                     raise DataError(
                         f"{layout.path}, line {line}, column {column}{name}: {shown} is no number: give numbers, or "

@@ -14,7 +14,7 @@ import torch
 from aezoo import registry
 from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split, Splits
-from aezoo.errors import OutputError, PluginError, ZooError, is_out_of_memory
+from aezoo.errors import STOPS, OutputError, PluginError, ZooError, is_out_of_memory
 from aezoo.streams import random_stream
 from aezoo.training import write_text
 
@@ -102,6 +102,8 @@ def look(subject: Subject, name: str, **options: Any) -> Finding:
         with random_stream(subject.seed, subject.model.device):
             found = target(subject, chosen)
     except ZooError:
+        raise
+    except STOPS:
         raise
     except (Exception, SystemExit) as error:
         if is_out_of_memory(error):

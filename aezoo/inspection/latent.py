@@ -70,11 +70,13 @@ def classes(subject: Subject, options: ClassesOptions) -> Finding:
     """How many rows each class has."""
     split = some_rows(subject.rows, options.rows, subject.seed)
     found = class_means(subject.model, split)
-    names = split.dataset.label_names or [str(number) for number in range(found.classes.max() + 1)]
+    names = split.dataset.label_names
     return Finding(
         {
             "classes": len(found.classes),
-            "rows_of": {names[c]: int(n) for c, n in zip(found.classes, found.counts, strict=True)},
+            "rows_of": {
+                str(c) if names is None else names[c]: int(n) for c, n in zip(found.classes, found.counts, strict=True)
+            },
         },
         plot_class_means(subject.model, split),
     )

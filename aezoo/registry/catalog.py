@@ -8,14 +8,19 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from aezoo.errors import DataError
+from aezoo.registry.distributions import OURS
 from aezoo.registry.entries import Entry
-from aezoo.registry.plugins import HOOKS, OURS, Plugins
+from aezoo.registry.plugins import HOOKS, Plugins
 
 FORMAT = 1
+# a hundred times what it is
+MOST_BYTES = 16 << 20
+DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 
 
 def location() -> Path:
@@ -31,19 +36,47 @@ def read(path: Path | None = None) -> dict[str, Any]:
     if not path.exists():
         return {"format": FORMAT, "community": []}
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-        if content["format"] != FORMAT or not all(isinstance(row["name"], str) for row in content["community"]):
-            raise ValueError("not of this format")
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise DataError(f"{path} is no catalogue of aezoo ({error}): run aezoo registry --write.") from error
+        with path.open("rb") as file:
+            text = file.read(MOST_BYTES + 1)
+        if len(text) > MOST_BYTES:
+            raise ValueError(f"more than {MOST_BYTES >> 20} MiB")
+        content = json.loads(text.decode("utf-8"))
+        _check(content)
+    except (OSError, ValueError, RecursionError) as error:
+        raise DataError(
+            f"{path} is no catalogue of aezoo ({error}): restore it, or remove it and run aezoo registry --write."
+        ) from error
     return dict(content)
+
+
+def _check(content: Any) -> None:
+    """Raises ValueError for a catalogue that cannot be read from here on; what nothing reads may be anything."""
+    if not isinstance(content, dict) or content.get("format") != FORMAT:
+        raise ValueError("not of this format")
+    for place in ("community", "models"):
+        rows = content.get(place, [])
+        if not isinstance(rows, list) or not all(isinstance(row, dict) for row in rows):
+            raise ValueError(f"{place!r} is no list of rows")
+    for row in content.get("community", []):
+        named = [row.get(f"{kind}s", []) for kind in HOOKS]
+        # it becomes part of a command that a user is told to run
+        if not isinstance(row.get("name"), str) or not DISTRIBUTION.fullmatch(row["name"]):
+            raise ValueError("a row of 'community' does not name a distribution")
+        if not all(isinstance(names, list) and all(isinstance(name, str) for name in names) for names in named):
+            raise ValueError(f"{row['name']!r} does not list names")
+    for row in content.get("models", []):
+        results = row.get("results", {})
+        if not isinstance(row.get("name"), str) or not isinstance(results, dict):
+            raise ValueError("a row of 'models' lacks its name or its results")
+        if not all(type(value) in (int, float) and abs(value) < 1e300 for value in results.values()):
+            raise ValueError(f"the results of {row['name'][:40]!r} are not all numbers")
 
 
 @functools.cache
 def community() -> list[dict[str, Any]]:
     """The curated rows; a broken catalogue must not hide the error that is being explained, so it counts as empty."""
     try:
-        return list(read()["community"])
+        return list(read().get("community", []))
     except DataError:
         return []
 
