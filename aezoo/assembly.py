@@ -112,6 +112,17 @@ def distributions(config: ModelConfig) -> tuple[str, ...]:
     return tuple(sorted(found))
 
 
+def part_sources(config: ModelConfig) -> tuple[str, ...]:
+    """The chosen parts that are not aezoo's own, each with its plugin and distribution, for messages."""
+    found = {
+        f"{kind} {choice.name!r} of {registry.parts[kind][choice.name].source}"
+        for _, kind, value in _chosen(config)
+        for choice in (value if isinstance(value, tuple) else (value,))
+        if registry.parts[kind][choice.name].distribution != registry.OURS
+    }
+    return tuple(sorted(found))
+
+
 def complete(config: C) -> C:
     """The same config with every option of every chosen part spelled out, as it is saved.
 

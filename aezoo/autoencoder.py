@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from aezoo.config import DataSpec
-from aezoo.errors import CapabilityError, CompositionError, DataError, UsageError
+from aezoo.errors import CapabilityError, CompositionError, DataError, PluginError, UsageError
 from aezoo.memory import keep_blocks, most_bytes
 from aezoo.parts import (
     AFTER_STEP_VOCABULARY,
@@ -44,6 +44,7 @@ from aezoo.parts import (
     has_density,
     score_function,
 )
+from aezoo.registry import naming, of
 from aezoo.rows import as_rows, as_tensor, check_finite, within
 from aezoo.schedules import Cyclical, Linear, weight_at
 from aezoo.streams import random_stream
@@ -164,6 +165,12 @@ class Autoencoder(nn.Module):
 
     def _add(self, weighted: Weighted) -> None:
         base, count = weighted.name, 1
+        if not isinstance(base, str) or not base or set(base) & set("./"):
+            raise CompositionError(f"a regularizer cannot be called {base!r}: use letters, digits and dashes.")
+        if not isinstance(weighted.weight, int | float | Linear | Cyclical):
+            raise CompositionError(
+                f"the weight of regularizer {base!r} must be a number or a schedule (got {weighted.weight!r})."
+            )
         name = base
         # torch keeps a module's own attributes, such as keys and type, for itself
         while hasattr(self.regularizers, name) or name in self.regularizers or name in ("loss", "reconstruction"):
@@ -172,16 +179,16 @@ class Autoencoder(nn.Module):
         regularizer = weighted.regularizer
         if not isinstance(regularizer, Regularizer):
             raise CompositionError(f"regularizer {name!r} is {type(regularizer).__name__}, no aezoo Regularizer.")
-        regularizer.check(self.encoder, self.decoder)
+        owner = f"regularizer {name!r}{of(regularizer)}"
+        with naming([regularizer], "to be built into a model"):
+            regularizer.check(self.encoder, self.decoder)
         self.regularizers[name] = regularizer
         self.weights[name] = weighted.weight
-        self._asking[name] = Asking(regularizer.forward, VOCABULARY, f"regularizer {name!r}")
+        self._asking[name] = Asking(regularizer.forward, VOCABULARY, owner)
         if type(regularizer).after_step is not Regularizer.after_step:
-            owner = f"after_step of regularizer {name!r}"
-            self._after_step[name] = Asking(regularizer.after_step, AFTER_STEP_VOCABULARY, owner)
+            self._after_step[name] = Asking(regularizer.after_step, AFTER_STEP_VOCABULARY, f"after_step of {owner}")
         if regularizer.opponent is not None:
-            owner = f"opponent_loss of regularizer {name!r}"
-            self._opponents[name] = Asking(regularizer.opponent_loss, OPPONENT_VOCABULARY, owner)
+            self._opponents[name] = Asking(regularizer.opponent_loss, OPPONENT_VOCABULARY, f"opponent_loss of {owner}")
 
     # ------------------------------------------------------------------ the objective, on preprocessed data
 
@@ -228,7 +235,15 @@ class Autoencoder(nn.Module):
         return Step(loss, terms, values)
 
     def _values(self, x: Tensor) -> Values:
-        x_in = self.corruption(x) if self.training and self.corruption is not None else x
+        x_in = x
+        if self.training and self.corruption is not None:
+            x_in = self.corruption(x)
+            if not isinstance(x_in, Tensor) or x_in.shape != x.shape:
+                raise PluginError(
+                    f"corruption {type(self.corruption).__name__}{of(self.corruption)} returned "
+                    f"{tuple(getattr(x_in, 'shape', ())) or type(x_in).__name__} for rows {tuple(x.shape)}: it must "
+                    "return a copy of the same shape."
+                )
         q = self.encoder(x_in)
         known = {"x": x, "x_in": x_in, "q": q}
         if isinstance(q, SparsePoint) and self.decoder.reads_active:
@@ -269,7 +284,13 @@ class Autoencoder(nn.Module):
         with torch.no_grad():
             for asking in self._after_step.values():
                 extra = {"encoder": self.encoder, "decoder": self.decoder, "step": step}
-                resets += asking({name: extra[name] if name in extra else values[name] for name in asking.names}) or ()
+                wished = asking({name: extra[name] if name in extra else values[name] for name in asking.names})
+                wishes = [] if wished is None else [*wished] if isinstance(wished, Iterable) else [wished]
+                if not all(isinstance(wish, Reset) for wish in wishes):
+                    raise PluginError(
+                        f"{asking.owner} must return nothing, or a list of aezoo.parts.Reset (got {wishes!r})."
+                    )
+                resets += wishes
         return resets
 
     def own_parameters(self) -> list[nn.Parameter]:
@@ -293,6 +314,9 @@ class Autoencoder(nn.Module):
     def opponent_loss(self, name: str, values: Values) -> Tensor:
         """The loss () of one opponent."""
         loss: Tensor = self._opponents[name](values.detached())
+        if not isinstance(loss, Tensor) or loss.shape != ():
+            found = tuple(loss.shape) if isinstance(loss, Tensor) else type(loss).__name__
+            raise PluginError(f"{self._opponents[name].owner} returned {found}: it must return one value in all ().")
         return loss
 
     def _check(self) -> None:
@@ -304,25 +328,74 @@ class Autoencoder(nn.Module):
             q = self.encoder(x)
             if not isinstance(q, Posterior):
                 raise CompositionError(
-                    f"{type(self.encoder).__name__} returned {type(q).__name__}, which is no posterior: it needs mean "
-                    "and rsample (wrap a plain network in PointEncoder)."
+                    f"{type(self.encoder).__name__}{of(self.encoder)} returned {type(q).__name__}, which is no "
+                    "posterior: it needs mean and rsample (wrap a plain network in PointEncoder)."
                 )
+            self._check_draws(q, rows)
             self._stochastic, self._discrete = has_density(q), hasattr(q, "index")
             check_gradient(self.gradient, self.bound, q)
             if isinstance(q, SparsePoint):
                 self.decoder.lay_out()
             values = self._values(x)
+            self._check_distributions(values, x)
             for name, asking in self._asking.items():
                 self._check_penalty(name, asking(values), rows, values["z"])
-            self.step(x)
+            outcome = self.step(x)
+            if not outcome.loss.is_meta:
+                self._check_figures(outcome, x)
+
+    def _check_draws(self, q: Posterior, rows: int) -> None:
+        mean, z = q.mean, draw(q, self.draws)
+        if z.dim() < 3 or z.shape[:2] != (self.draws, rows) or mean.shape != z.shape[1:]:
+            raise CompositionError(
+                f"the posterior of {type(self.encoder).__name__}{of(self.encoder)} has a mean {tuple(mean.shape)} and "
+                f"draws {tuple(z.shape)} for {self.draws} draws of {rows} rows: they must be (B, *Z) and (K, B, *Z)."
+            )
+
+    def _check_distributions(self, values: Values, x: Tensor) -> None:
+        """Refuses shapes that would be broadcast in silence, or fail far from where they come from."""
+        px, code = values["px"], tuple(values["z"].shape[2:])
+        likelihood = f"likelihood {type(self.decoder.likelihood).__name__}{of(self.decoder.likelihood)}"
+        if not isinstance(px, Distribution) and not hasattr(px, "log_prob"):
+            raise CompositionError(f"{likelihood} returned {type(px).__name__}, no distribution.")
+        log_prob = px.log_prob(x)
+        if log_prob.shape != (self.draws, len(x)) or px.mean.shape != (self.draws, *x.shape):
+            raise CompositionError(
+                f"{likelihood} has a log-density {tuple(log_prob.shape)} and a mean {tuple(px.mean.shape)} for "
+                f"{self.draws} draws of {len(x)} rows {tuple(x.shape[1:])}: they must be (K, B) and (K, B, *X), "
+                "with *X the event."
+            )
+        if self.prior is None:
+            return
+        p = self.prior_distribution()
+        prior = f"prior {type(self.prior).__name__}{of(self.prior)}"
+        if not hasattr(p, "log_prob") or not hasattr(p, "sample"):
+            raise CompositionError(f"{prior} returned {type(p).__name__}, no distribution.")
+        drawn = p.sample((3,))
+        if drawn.shape != (3, *code) or p.log_prob(drawn).shape != (3,):
+            raise CompositionError(
+                f"{prior} draws {tuple(drawn.shape[1:])} with a log-density {tuple(p.log_prob(drawn).shape[1:])}: it "
+                f"must be a distribution over one code {code}, all of which is the event."
+            )
+
+    def _check_figures(self, outcome: Step, x: Tensor) -> None:
+        """Refuses penalties that are not finite where the reconstruction is: of equal rows, and of random ones too."""
+        if _not_finite(outcome):
+            outcome = self.step(torch.rand_like(x))
+        bad = _not_finite(outcome)
+        if bad and "reconstruction" not in bad:
+            raise CompositionError(
+                f"regularizer {bad[0]!r}{of(self.regularizers[bad[0]])} is {outcome.terms[bad[0]].item():g} for "
+                "made-up rows and an untrained model: a penalty must be finite."
+            )
 
     def _check_penalty(self, name: str, penalty: Any, rows: int, z: Tensor) -> None:
         real = isinstance(penalty, Tensor) and penalty.is_floating_point()
         shape = tuple(penalty.shape) if real else f"{getattr(penalty, 'dtype', type(penalty).__name__)}"
         if shape not in ((self.draws, rows), (rows,), ()):
             raise CompositionError(
-                f"regularizer {name!r} returned {shape} for {self.draws} draws of {rows} rows: it must return one "
-                "value a draw and row (K, B), one a row (B,), or one in all ()."
+                f"regularizer {name!r}{of(self.regularizers[name])} returned {shape} for {self.draws} draws of {rows} "
+                "rows: it must return one value a draw and row (K, B), one a row (B,), or one in all ()."
             )
         if self.bound == "importance" and shape != (self.draws, rows):
             raise CompositionError(
@@ -636,6 +709,11 @@ def need(model: Autoencoder, wanted: tuple[str, ...], what: str, remedy: str) ->
         raise CapabilityError(
             f"{what} needs a model with {' or '.join(map(repr, wanted))} (this one has {has}): use {remedy}."
         )
+
+
+def _not_finite(outcome: Step) -> list[str]:
+    """The terms of a loss that are not finite."""
+    return [name for name, value in outcome.terms.items() if not value.detach().isfinite()]
 
 
 def _log_mean_exp(values: Tensor) -> Tensor:

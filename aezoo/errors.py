@@ -9,6 +9,22 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 
+MOST_LETTERS = 800
+
+
+def one_line(text: str) -> str:
+    """``text`` as one line that any terminal can show, whatever a file or an argument has put into it.
+
+    Control characters are spelled out, as ``\\x1b``, and the middle of a very long text is left out.
+    """
+    line = _shortened(" ".join(_shortened(text, 10 * MOST_LETTERS).split()))
+    return line if line.isprintable() else _shortened("".join(c if c.isprintable() else repr(c)[1:-1] for c in line))
+
+
+def _shortened(text: str, most: int = MOST_LETTERS) -> str:
+    # the thing stands at the beginning, the remedy at the end
+    return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 3 :]}"
+
 
 class ZooError(Exception):
     """Base of all of aezoo's own errors; ``str(error)`` is one line."""
@@ -16,7 +32,7 @@ class ZooError(Exception):
     exit_status = 1
 
     def __str__(self) -> str:
-        return " ".join(str(self.args[0] if self.args else "").split())
+        return one_line(str(self.args[0] if self.args else ""))
 
 
 class UsageError(ZooError, ValueError):
@@ -59,6 +75,20 @@ class RunInterruptedError(ZooError):
     exit_status = 130
 
 
+class TerminatedError(SystemExit):
+    """SIGTERM during a run; no ``Exception``, so that nothing which retries on errors takes it for one."""
+
+    exit_status = 143
+
+    def __init__(self, message: str = "terminated.") -> None:
+        super().__init__(message)
+        self.code = self.exit_status
+
+
+STOPS = (KeyboardInterrupt, TerminatedError)
+"""What ends a command from outside: nobody's error, and nothing that catches everything may keep it."""
+
+
 class DivergenceError(ZooError):
     """Training whose loss stopped being finite."""
 
@@ -67,6 +97,15 @@ def is_out_of_memory(error: BaseException) -> bool:
     """Whether ``error`` says that memory ran out; torch has no class of its own for a processor's memory."""
     signs = ("alloc", "out of memory", "overflow", "too large")
     return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and any(s in str(error) for s in signs))
+
+
+def reason_of(error: BaseException) -> str:
+    """Class and message of somebody else's error, in one line of moderate length, whatever its ``str`` does."""
+    try:
+        text = one_line(str(error))
+    except Exception:
+        text = "no message"
+    return f"{type(error).__name__}: {text[:300]}".removesuffix(": ")
 
 
 def near_misses(name: str, known: Iterable[str], otherwise: str = ".") -> str:

@@ -3,29 +3,40 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Any
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs ``aezoo`` and returns the exit status: 0, 2 for a usage mistake, 1 for another error, 130 for Ctrl-C."""
+    with _sigterm_caught():
+        return _status(arguments)
+
+
+def _status(arguments: Sequence[str] | None) -> int:
+    """The exit status; every error is said in one line."""
     import click
 
-    from aezoo.cli.app import app
-    from aezoo.errors import ZooError, is_out_of_memory
+    from aezoo.errors import TerminatedError, ZooError, is_out_of_memory
 
     for name in ("stdout", "stderr"):
         # a stream that the shell has closed is None, and everything that prints would fail
         if getattr(sys, name) is None:
             setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: PTH123, SIM115 - open till the end
     try:
-        status = app.main(args=arguments, prog_name="aezoo", standalone_mode=False)
+        status = _run(arguments)
     except click.exceptions.NoArgsIsHelpError as error:
         click.echo(error.message)
         return 0
     except click.ClickException as error:
-        return _say(" ".join(error.format_message().split()), error.exit_code)
+        return _say(error.format_message(), error.exit_code)
     except ZooError as error:
+        return _say(str(error), error.exit_status)
+    except TerminatedError as error:
         return _say(str(error), error.exit_status)
     except (click.Abort, KeyboardInterrupt):
         return _say("interrupted; what was written before stays", 130)
@@ -45,8 +56,48 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return status if isinstance(status, int) else 0
 
 
+def _run(arguments: Sequence[str] | None) -> Any:
+    """What the command returns; an error in a plugin's code, wherever it was not seen to, is that plugin's."""
+    import click
+
+    from aezoo import registry
+    from aezoo.cli.app import app
+    from aezoo.cli.output import note_slow
+    from aezoo.errors import PluginError, ZooError, is_out_of_memory, reason_of
+
+    try:
+        return app.main(args=arguments, prog_name="aezoo", standalone_mode=False)
+    except (ZooError, click.ClickException, click.Abort, BrokenPipeError):
+        raise
+    except Exception as error:
+        who = registry.culprit(error)
+        if not who or is_out_of_memory(error):
+            raise
+        raise PluginError(f"{who} failed: {reason_of(error)}") from error
+    finally:
+        note_slow()
+
+
+@contextmanager
+def _sigterm_caught() -> Iterator[None]:
+    """Lets SIGTERM end a command as Ctrl-C does, unless the process has its own way with it."""
+    from aezoo.training import terminate
+
+    is_main = threading.current_thread() is threading.main_thread()
+    ours = is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+    if ours:
+        signal.signal(signal.SIGTERM, terminate)
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+
+
 def _say(message: str, status: int) -> int:
-    print(f"aezoo: error: {message}", file=sys.stderr)
+    from aezoo.errors import one_line
+
+    print(f"aezoo: error: {one_line(message)}", file=sys.stderr)
     return status
 
 

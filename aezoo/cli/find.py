@@ -115,7 +115,10 @@ def datasets(as_json: bool) -> None:
 @as_json
 def plugins(as_json: bool) -> None:
     """List the plugins, what each brings, and what is wrong with one that cannot be used."""
-    list(registry.plugins.commands())
+    root = click.get_current_context().find_root()
+    if isinstance(root.command, click.Group):
+        # what is wrong with their commands is found when they are asked for
+        root.command.list_commands(root)
     rows: list[dict[str, Any]] = [
         {
             "name": plugin.name,
@@ -124,6 +127,8 @@ def plugins(as_json: bool) -> None:
             "status": "disabled" if plugin.disabled else "broken" if plugin.error else "ok",
             "brings": {kind: [entry.name for entry in found] for kind, found in plugin.entries.items() if found},
             "error": plugin.error,
+            "seconds": round(plugin.seconds, 3),
+            "notes": plugin.notes,
         }
         for plugin in registry.plugins
     ]
@@ -133,8 +138,10 @@ def plugins(as_json: bool) -> None:
     lines = []
     for row in rows:
         brings = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in row["brings"].items())
-        lines.append((row["name"], f"{row['distribution']} {row['version']}", row["status"], row["error"] or brings))
-    print_table(lines, ("plugin", "distribution", "status", "brings"))
+        told = "; ".join(filter(None, [row["error"] or brings, *row["notes"]]))
+        seconds = "" if row["status"] == "disabled" else f"{row['seconds']:.2f} s"
+        lines.append((row["name"], f"{row['distribution']} {row['version']}", row["status"], seconds, told))
+    print_table(lines, ("plugin", "distribution", "status", "import", "brings"), right=(3,))
 
 
 @click.command("registry")

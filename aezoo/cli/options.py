@@ -118,7 +118,7 @@ def _bound(rule: Any) -> str:
     for kind, sign, name in ((Ge, "≥", "ge"), (Gt, ">", "gt"), (Le, "≤", "le"), (Lt, "<", "lt")):
         if isinstance(rule, kind):
             value = getattr(rule, name)
-            return f"{sign} {value:,}" if value < 1e7 else ""
+            return f"{sign} {value:,}" if isinstance(value, int | float) and value < 1e7 else ""
     return ""
 
 

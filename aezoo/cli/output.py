@@ -2,21 +2,42 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import sys
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any, Literal, TypeVar, cast
 
 import click
 
 from aezoo import registry
 
-as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+_json_option = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+F = TypeVar("F", bound=Callable[..., Any])
+# the JSON of a command that still runs
+_answers: list[str] = []
+
+
+def as_json(function: F) -> F:
+    """The option ``--json``. With it standard output is that JSON alone: what plugins print goes to standard error."""
+
+    @functools.wraps(function)
+    def run(*arguments: Any, as_json: bool, **options: Any) -> Any:
+        if not as_json:
+            return function(*arguments, as_json=False, **options)
+        _answers.clear()
+        with registry.aside():
+            returned = function(*arguments, as_json=True, **options)
+        for text in _answers:
+            click.echo(text)
+        return returned
+
+    return cast(F, _json_option(run))
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output."""
-    click.echo(json.dumps(value, ensure_ascii=False))
+    """One JSON value on standard output, once the command with the option ``as_json`` is done."""
+    _answers.append(json.dumps(value, ensure_ascii=False))
 
 
 def print_table(rows: Iterable[Sequence[str]], headers: Sequence[str] = (), right: Sequence[int] = ()) -> None:
@@ -74,3 +95,11 @@ def note_broken() -> None:
     for plugin in registry.plugins:
         if plugin.error:
             note(f"{plugin.title} is left out: {plugin.error}")
+
+
+def note_slow() -> None:
+    """The plugins that this command had to wait for."""
+    for plugin in registry.plugins.found():
+        if plugin.is_slow:
+            remedy = f"AEZOO_DISABLE_PLUGINS={plugin.name} leaves it out"
+            note(f"{plugin.title} took {plugin.seconds:.1f} s to import: {remedy}")

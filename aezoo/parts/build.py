@@ -4,10 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+from torch import nn
+
 from aezoo import registry
 from aezoo.config import Choice, Config
-from aezoo.errors import PluginError, UsageError, ZooError, is_out_of_memory
+from aezoo.errors import STOPS, PluginError, UsageError, ZooError, is_out_of_memory, reason_of
 from aezoo.options import WeightedChoice
+from aezoo.parts.corruption import Corruption
+from aezoo.parts.likelihood import Likelihood, Outputs
+from aezoo.parts.prior import Prior
+from aezoo.parts.regularizer import Regularizer
+
+BASES: dict[registry.Kind, type[nn.Module]] = {
+    "regularizer": Regularizer,
+    "prior": Prior,
+    "corruption": Corruption,
+    "likelihood": Likelihood,
+}
+"""What a part of a kind must be; of the others, any module."""
 
 
 def part_options(kind: registry.Kind, choice: Choice) -> Config:
@@ -34,24 +48,47 @@ def build_part(kind: registry.Kind, choice: Choice | str, **context: Any) -> Any
     if isinstance(choice, str):
         choice = Choice.model_validate(choice)
     options = part_options(kind, choice)
-    target = registry.parts[kind][choice.name].resolve()
+    entry = registry.parts[kind][choice.name]
+    target = entry.resolve()
     wanted = registry.asks_for(target, registry.CONTEXT)
     missing = [name for name in wanted if name not in context]
     if missing:
         raise UsageError(f"{kind} {choice.name!r} needs {missing[0]!r}, which is not known here.")
-    values = {key: getattr(options, key) for key in options.keys()}  # noqa: SIM118 - not a mapping
+    values = {key: getattr(options, key) for key in type(options).keys()}  # noqa: SIM118 - not a mapping
     try:
-        return target(**values, **{name: context[name] for name in wanted})
-    except ZooError:
+        made = target(**values, **{name: context[name] for name in wanted})
+    except ZooError as error:
+        raise registry.signed(error, entry) from error.__cause__
+    except STOPS:
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         if is_out_of_memory(error):
             raise
-        entry = registry.parts[kind][choice.name]
+        raise PluginError(f"{kind} {choice.name!r} of {entry.source} failed: {reason_of(error)}.") from error
+    _refuse_other(kind, entry, made)
+    return registry.mark(made, kind, entry)
+
+
+def _refuse_other(kind: registry.Kind, entry: registry.Part, made: Any) -> None:
+    """Raises PluginError unless what was made is a part of its kind, and whole."""
+    base = BASES.get(kind, nn.Module)
+    pair = kind == "network"
+    if pair and not (isinstance(made, tuple | list) and len(made) == 2):
         raise PluginError(
-            f"{kind} {choice.name!r} of plugin {entry.plugin!r} ({entry.distribution}) failed: "
-            f"{type(error).__name__}: {error}."
-        ) from error
+            f"network {entry.name!r} of {entry.source} returned {type(made).__name__}: it must return two modules, the "
+            "encoder's network and the decoder's."
+        )
+    for part in made if pair else (made,):
+        if not isinstance(part, base):
+            wanted = "torch.nn.Module" if base is nn.Module else f"aezoo.parts.{base.__name__}"
+            raise PluginError(f"{kind} {entry.name!r} of {entry.source} made {type(part).__name__}, no {wanted}.")
+        whole = "_parameters" in vars(part) and (
+            base is not Likelihood or isinstance(getattr(part, "outputs", None), Outputs)
+        )
+        if not whole:
+            raise PluginError(
+                f"{kind} {entry.name!r} of {entry.source} is not whole: its constructor must call super().__init__()."
+            )
 
 
 def resolved(kind: registry.Kind, choice: Choice) -> Choice:

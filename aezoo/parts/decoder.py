@@ -8,6 +8,7 @@ from torch.distributions import Distribution
 from aezoo.errors import CompositionError
 from aezoo.parts.likelihood import Likelihood
 from aezoo.parts.sparse import SparseCode, affine_of, lay_out, linear_at, rows_adjoin
+from aezoo.registry import of
 
 
 class Decoder(nn.Module):
@@ -36,7 +37,7 @@ class Decoder(nn.Module):
         wanted = self.likelihood.outputs.size
         if output.shape[1] != wanted:
             raise CompositionError(
-                f"the decoder's network gives {output.shape[1]} values a row, and the likelihood "
+                f"the decoder's network{of(self.network)} gives {output.shape[1]} values a row, and the likelihood "
                 f"{type(self.likelihood).__name__} needs {wanted} for data of shape {self.likelihood.shape}."
             )
         # a likelihood summed over hundreds of pixels needs more than the 8 bits that autocast leaves

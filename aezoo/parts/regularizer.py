@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 
-from aezoo.errors import CompositionError, PluginError, ZooError, is_out_of_memory
+from aezoo.errors import STOPS, CompositionError, PluginError, ZooError, is_out_of_memory, reason_of
 from aezoo.parts.posterior import Posterior, divergence
 from aezoo.schedules import Cyclical, Linear
 
@@ -113,12 +113,12 @@ class Asking:
         wanted = {name: values[name] for name in self.names}
         try:
             return self.function(**wanted)
-        except ZooError:
+        except (ZooError, *STOPS):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:
             if is_out_of_memory(error):
                 raise
-            raise PluginError(f"{self.owner} failed: {type(error).__name__}: {error}.") from error
+            raise PluginError(f"{self.owner} failed: {reason_of(error)}.") from error
 
 
 @dataclass(frozen=True)

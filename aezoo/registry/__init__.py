@@ -8,9 +8,12 @@ from __future__ import annotations
 from typing import Any
 
 from aezoo.registry.catalog import generate, location, read, render
+from aezoo.registry.distributions import OURS
 from aezoo.registry.entries import CONTEXT, DatasetEntry, Entry, Inspection, Kind, Model, Part, arguments, asks_for
+from aezoo.registry.guard import aside, guarded, unchanged
 from aezoo.registry.hookspecs import hookimpl
 from aezoo.registry.lookup import Lookup
+from aezoo.registry.origin import culprit, mark, naming, of, origin, signed, strangers
 from aezoo.registry.plugins import Plugin, Plugins
 from aezoo.registry.tables import fill, readme, written_cards
 
@@ -41,6 +44,7 @@ def register(module: Any, name: str = "") -> Plugin:
 
 __all__ = [
     "CONTEXT",
+    "OURS",
     "DatasetEntry",
     "Entry",
     "Inspection",
@@ -51,17 +55,24 @@ __all__ = [
     "Plugin",
     "activations",
     "arguments",
+    "aside",
     "asks_for",
     "corruptions",
+    "culprit",
     "datasets",
     "fill",
     "generate",
+    "guarded",
     "hookimpl",
     "inspections",
     "likelihoods",
     "location",
+    "mark",
     "models",
+    "naming",
     "networks",
+    "of",
+    "origin",
     "parts",
     "plugins",
     "priors",
@@ -70,5 +81,8 @@ __all__ = [
     "register",
     "regularizers",
     "render",
+    "signed",
+    "strangers",
+    "unchanged",
     "written_cards",
 ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import inspect
 from collections.abc import Callable
@@ -11,8 +12,10 @@ from typing import Any, Literal
 from pydantic import create_model
 
 from aezoo.config import Config, DataSpec
-from aezoo.errors import PluginError
+from aezoo.errors import STOPS, PluginError, reason_of
 from aezoo.options import ModelConfig
+from aezoo.registry.distributions import OURS
+from aezoo.registry.guard import guarded
 
 Kind = Literal[
     "model", "dataset", "regularizer", "prior", "corruption", "likelihood", "network", "activation", "inspection"
@@ -35,8 +38,16 @@ class Entry:
     distribution: str = field(default="", kw_only=True)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "references", tuple(self.references))
-        object.__setattr__(self, "summary", " ".join(self.summary.split()))
+        # a lone reference is one, not its letters; and without docstrings (python -OO) a summary is None
+        references = (self.references,) if isinstance(self.references, str) else tuple(self.references or ())
+        object.__setattr__(self, "references", references)
+        summary = "" if self.summary is None else self.summary
+        object.__setattr__(self, "summary", " ".join(summary.split()) if isinstance(summary, str) else summary)
+
+    @property
+    def source(self) -> str:
+        """Who provides it, for messages: ``plugin 'hoyer' (aezoo-hoyer)``."""
+        return f"plugin {self.plugin!r} ({self.distribution})"
 
     @property
     def options(self) -> type[Config]:
@@ -45,8 +56,15 @@ class Entry:
 
     @property
     def schema(self) -> dict[str, Any]:
-        """JSON schema of the options."""
-        return self.options.model_json_schema()
+        """JSON schema of the options; raises PluginError where they have none."""
+        try:
+            return self.options.model_json_schema()
+        except PluginError:
+            raise
+        except Exception as error:
+            raise PluginError(
+                f"the options of {self.name!r} of {self.source} have no JSON schema: {reason_of(error)}."
+            ) from error
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -76,7 +94,9 @@ class Model(Entry):
             try:
                 spec = DataSpec(shape=shape, low=0.0, high=1.0, levels=2, scaling="scale")
                 return tuple(self.resolve()(self.config(), spec).capabilities)
-            except (Exception, SystemExit):
+            except STOPS:
+                raise
+            except BaseException:
                 continue
         return ()
 
@@ -101,8 +121,10 @@ class Part(Entry):
 
     @property
     def capabilities(self) -> tuple[str, ...]:
-        """The class's own ``capabilities``; imports it."""
-        return tuple(getattr(self.resolve(), "capabilities", ()))
+        """The class's own ``capabilities``; imports it. Empty where they are no texts."""
+        found = getattr(self.resolve(), "capabilities", ())
+        whole = isinstance(found, tuple | list) and all(isinstance(name, str) for name in found)
+        return tuple(found) if whole else ()
 
     def resolve(self) -> Callable[..., Any]:
         """The class or function, imported on first use."""
@@ -127,42 +149,74 @@ class Inspection(Part):
 
 
 def resolve(target: Callable[..., Any] | str, entry: Entry) -> Callable[..., Any]:
-    """``target`` itself, or what ``"module:name"`` names; raises PluginError when it cannot be imported."""
-    if not isinstance(target, str):
-        return target
-    module, _, name = target.partition(":")
-    try:
-        found: Callable[..., Any] = getattr(importlib.import_module(module), name)
-    except Exception as error:
+    """``target`` itself, or what ``"module:name"`` names; raises PluginError when that is nothing to be called."""
+    found: Any = target
+    if isinstance(target, str):
+        module, _, name = target.partition(":")
+        try:
+            with contextlib.nullcontext() if entry.distribution in (OURS, "") else guarded():
+                found = getattr(importlib.import_module(module), name)
+        except STOPS:
+            raise
+        except BaseException as error:
+            raise PluginError(
+                f"{entry.name!r} of {entry.source} names {target!r}, which cannot be imported: {reason_of(error)}."
+            ) from error
+    if not callable(found):
         raise PluginError(
-            f"{entry.name!r} of plugin {entry.plugin!r} ({entry.distribution}) names {target!r}, "
-            f"which cannot be imported: {type(error).__name__}: {error}."
-        ) from error
-    return found
+            f"{entry.name!r} of {entry.source} names {target!r}, which is {type(found).__name__} and cannot be called: "
+            "give a class, a function, or 'module:name'."
+        )
+    called: Callable[..., Any] = found
+    return called
 
 
 def options_of(target: Callable[..., Any], entry: Entry) -> type[Config]:
     """A config class read off the signature of ``target``, its context arguments left out."""
     fields: dict[str, Any] = {}
-    for name, parameter in inspect.signature(target, eval_str=True).parameters.items():
+    try:
+        parameters = inspect.signature(target, eval_str=True).parameters
+    # an annotation is any expression, and some callables have no signature
+    except Exception as error:
+        raise PluginError(
+            f"the arguments of {entry.name!r} of {entry.source} cannot be read: {reason_of(error)}; give "
+            "the entry a config class, or import what its annotations name."
+        ) from error
+    # a module that leaves its constructor to torch has none of its own to name options in
+    inherited = inspect.isclass(target) and str(getattr(target.__init__, "__module__", "")).startswith("torch.")
+    for name, parameter in parameters.items():
         if name in CONTEXT:
+            continue
+        if inherited and parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise PluginError(
-                f"{entry.name!r} of plugin {entry.plugin!r} ({entry.distribution}) takes *args or **kwargs: "
+                f"{entry.name!r} of {entry.source} takes *args or **kwargs: "
                 "name its options, or give the entry a config class."
             )
         annotation = Any if parameter.annotation is parameter.empty else parameter.annotation
         fields[name] = (annotation, ... if parameter.default is parameter.empty else parameter.default)
-    made: type[Config] = create_model(
-        f"{entry.name}Options", __base__=Config, __config__=None, __doc__=entry.summary or None, **fields
-    )
+    try:
+        made: type[Config] = create_model(
+            f"{entry.name}Options", __base__=Config, __config__=None, __doc__=entry.summary or None, **fields
+        )
+        made.model_rebuild()
+    # of a type that no option can have
+    except Exception as error:
+        raise PluginError(
+            f"the arguments of {entry.name!r} of {entry.source} are no options: {reason_of(error)}; "
+            f"give the entry a config class."
+        ) from error
     return made
 
 
 def asks_for(target: Callable[..., Any], vocabulary: tuple[str, ...]) -> list[str]:
-    """Which names of ``vocabulary`` are arguments of ``target``."""
-    return [name for name in inspect.signature(target).parameters if name in vocabulary]
+    """Which names of ``vocabulary`` are arguments of ``target``; none of one without a signature."""
+    try:
+        parameters = inspect.signature(target).parameters
+    except (ValueError, TypeError):
+        return []
+    return [name for name in parameters if name in vocabulary]
 
 
 def arguments(function: Callable[..., Any]) -> list[str]:

@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 from aezoo.errors import PluginError, UnknownNameError, near_misses
 from aezoo.registry.catalog import community
 from aezoo.registry.entries import Entry, Kind
-from aezoo.registry.plugins import HOOKS, Plugins
+from aezoo.registry.plugins import HOOKS, Plugin, Plugins
 
 E = TypeVar("E", bound=Entry)
 
@@ -40,9 +40,19 @@ class Lookup(Mapping[str, E], Generic[E]):
         return found
 
     def __getitem__(self, name: str) -> E:
-        """The entry; raises UnknownNameError with near-misses, or PluginError when two plugins claim the name."""
+        """The entry.
+
+        Raises:
+            UnknownNameError: no such name; the message has near-misses, or what to install.
+            PluginError: two plugins claim the name, or the one that does cannot be used.
+        """
         entries = self._by_name().get(name)
         if not entries:
+            for plugin in self._plugins:
+                if plugin.error and name in plugin.claims.get(self.kind, ()):
+                    raise PluginError(
+                        f"{self.kind} {name!r} is of {plugin.title}, which cannot be used: {plugin.error}"
+                    )
             raise UnknownNameError(self._explain(name))
         if len(entries) > 1:
             owners = " and ".join(f"{entry.distribution!r} (plugin {entry.plugin!r})" for entry in entries)
@@ -83,9 +93,17 @@ class Lookup(Mapping[str, E], Generic[E]):
                 return f"{message}; {name!r} is registered as {kind}: use {USE[kind].replace('{}', name)}"
         message += near_misses(name, self, f"; registered are {', '.join(self) or 'none'}")
         left_out = [plugin for plugin in self._plugins if plugin.error or plugin.disabled]
+        # whoever is called alike is likelier meant than all others
+        left_out = [plugin for plugin in left_out if _alike(name, plugin)] or left_out
         if len(left_out) == 1 and left_out[0].error:
             message += f" ({left_out[0].title} could not be used and may provide it: {left_out[0].error})"
         elif left_out:
-            names = ", ".join(plugin.name for plugin in left_out)
+            names = ", ".join(plugin.title for plugin in left_out)
             message += f" (left out, and one may provide it: {names}; see aezoo plugins)"
         return message
+
+
+def _alike(name: str, plugin: Plugin) -> bool:
+    """Whether a plugin, or its distribution, bears the name of one thing."""
+    wanted = name.replace("_", "-").lower()
+    return wanted in (plugin.name.replace("_", "-").lower(), plugin.distribution.lower().removeprefix("aezoo-"))

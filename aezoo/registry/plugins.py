@@ -11,20 +11,29 @@ import difflib
 import importlib.metadata
 import os
 import sys
+import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from typing import Any
 
 import pluggy
 
-from aezoo.config import Config, bare_type
-from aezoo.errors import PluginError
-from aezoo.options import INSPECT_PLACES, PLACES, ModelConfig, TrainConfig
+from aezoo.errors import STOPS, PluginError, reason_of
 from aezoo.registry import hookspecs
+from aezoo.registry.checks import (
+    refuse_clashes,
+    refuse_implied,
+    refuse_misnamed,
+    refuse_unusable,
+    shortened,
+    try_options,
+)
+from aezoo.registry.distributions import OURS, packages_of, title_of, too_old_for, version_of_ours
 from aezoo.registry.entries import DatasetEntry, Entry, Inspection, Kind, Model, Part
+from aezoo.registry.guard import guarded
 
 GROUP = "aezoo"
-OURS = "aezoo"
 HOOKS: dict[Kind, str] = {
     "model": "aezoo_models",
     "dataset": "aezoo_datasets",
@@ -36,11 +45,19 @@ HOOKS: dict[Kind, str] = {
     "activation": "aezoo_activations",
     "inspection": "aezoo_inspections",
 }
+# seconds
+SLOW = 1.0
+# of one hook; a generator that never ends would take the process with it
+MOST_ENTRIES = 1000
 
 
 @dataclass
 class Plugin:
-    """One plugin: where it comes from, what it registered, or why it could not be used."""
+    """One plugin: where it comes from, what it registered, or why it could not be used.
+
+    ``claims`` are the names of all entries that its hooks gave, those of a plugin that is refused included;
+    ``seconds`` is how long its import took, and ``notes`` say what else its user should know.
+    """
 
     name: str
     distribution: str
@@ -49,11 +66,29 @@ class Plugin:
     entries: dict[Kind, list[Entry]] = field(default_factory=dict)
     error: str = ""
     disabled: bool = False
+    claims: dict[Kind, list[str]] = field(default_factory=dict)
+    seconds: float = 0.0
+    notes: list[str] = field(default_factory=list)
 
     @property
     def title(self) -> str:
         """The plugin and the distribution that brings it, for messages."""
         return f"plugin {self.name!r} ({self.distribution} {self.version})".replace(" )", ")")
+
+    @cached_property
+    def packages(self) -> set[str]:
+        """The names at the top of its distribution; a plugin's maths need not be beneath its manifest."""
+        return packages_of(self.distribution)
+
+    @property
+    def is_slow(self) -> bool:
+        """Whether somebody who waited for a command should be told that it was for this plugin of somebody else."""
+        return self.seconds >= SLOW and self.distribution != OURS
+
+    def remark(self, note: str) -> None:
+        """Adds to the notes what they do not hold yet."""
+        if note not in self.notes:
+            self.notes.append(note)
 
 
 class Plugins:
@@ -67,13 +102,19 @@ class Plugins:
     def __iter__(self) -> Iterator[Plugin]:
         if self._found is None:
             self._found = []
+            points = list(importlib.metadata.entry_points(group=GROUP))
             # one distribution brings many plugins, and asking it for its name reads all of its metadata
-            titles: dict[int, tuple[str, str]] = {}
-            for point in sorted(importlib.metadata.entry_points(group=GROUP), key=lambda p: p.name != "core"):
-                if id(point.dist) not in titles:
-                    titles[id(point.dist)] = _title(point.dist)
+            dists = {id(point.dist): point.dist for point in points}
+            titles = {key: title_of(dist) for key, dist in dists.items()}
+            # ours before whatever a stranger's import does, and their parts in order
+            points.sort(key=lambda point: (titles[id(point.dist)][0] != OURS, point.name != "core"))
+            for point in points:
                 self._found.append(self._load(point, *titles[id(point.dist)]))
         return iter(self._found)
+
+    def found(self) -> list[Plugin]:
+        """The plugins found so far; none of them before somebody asked for something registered."""
+        return list(self._found or ())
 
     def register(self, module: Any, name: str = "", distribution: str = "this process") -> Plugin:
         """Registers ``module`` (any object with hooks) for this process; raises PluginError when it is malformed."""
@@ -94,27 +135,52 @@ class Plugins:
     def commands(self) -> Iterator[tuple[Plugin, Any]]:
         """Commands that plugins add to the command line; a hook that fails is recorded and passed over."""
         for plugin in self:
-            implementation = getattr(plugin.module, "aezoo_commands", None)
-            if implementation is not None and not plugin.error and not plugin.disabled:
-                try:
-                    for command in implementation():
-                        yield plugin, command
-                except Exception as error:
-                    plugin.error = _reason(error)
+            if plugin.error or plugin.disabled or plugin.module is None:
+                continue
+            try:
+                with guarded():
+                    implementation = getattr(plugin.module, "aezoo_commands", None)
+                    commands = [] if implementation is None else _listed("aezoo_commands", implementation())
+            except STOPS:
+                raise
+            except BaseException as error:
+                plugin.error = _reason(error)
+            else:
+                yield from ((plugin, command) for command in commands)
 
     def _load(self, point: importlib.metadata.EntryPoint, distribution: str, version: str) -> Plugin:
         plugin = Plugin(point.name, distribution, version)
         if _disabled(plugin):
             plugin.disabled = True
             return plugin
-        # what a plugin prints while it is imported must not end up in --json output
-        with contextlib.redirect_stdout(sys.stderr):
+        plugin.error = too_old_for(point.dist, plugin.distribution)
+        if plugin.error:
+            return plugin
+        brought_torch = "torch" not in sys.modules
+        began = time.perf_counter()
+        # ours keep to the rules, and a look-up waits for them
+        apart: contextlib.AbstractContextManager[list[str]] = (
+            guarded() if distribution != OURS else contextlib.nullcontext([])
+        )
+        with apart as put_back:
             try:
                 plugin.module = point.load()
-            except (Exception, SystemExit) as error:
-                plugin.error = f"failed to import: {_reason(error)}"
-                return plugin
-            self._adopt(plugin)
+            except STOPS:
+                print(
+                    f"aezoo: note: interrupted while {plugin.title} was imported: AEZOO_DISABLE_PLUGINS={plugin.name} "
+                    "leaves it out",
+                    file=sys.stderr,
+                )
+                raise
+            # whatever it is: pytest's own, and those of task frameworks, are no Exception
+            except BaseException as error:
+                plugin.error = f"failed to import: {_reason(error)}{_hint(error)}"
+            else:
+                self._adopt(plugin)
+        plugin.seconds = time.perf_counter() - began
+        plugin.notes += [f"its import changed {what}, which was put back" for what in put_back]
+        if brought_torch and "torch" in sys.modules and distribution != OURS:
+            plugin.notes.append("its import brings torch, which every look-up then waits for")
         return plugin
 
     def _adopt(self, plugin: Plugin) -> None:
@@ -124,81 +190,58 @@ class Plugins:
             _refuse_unknown_hooks(self.manager, plugin.module)
             self.manager.register(plugin.module, name=unique)
             entries = {kind: list(_collect(plugin, kind, hook)) for kind, hook in HOOKS.items()}
-            _refuse_clashes(entries["inspection"], list(self.entries("inspection")))
+            if plugin.distribution != OURS:
+                refuse_implied(entries, [entry for entry in self.entries("model") if entry.distribution == OURS])
+            refuse_clashes(entries["inspection"], list(self.entries("inspection")))
             plugin.entries = entries
-        except (Exception, SystemExit) as error:
+        except STOPS:
+            raise
+        except BaseException as error:
             if self.manager.has_plugin(unique):
                 self.manager.unregister(name=unique)
             plugin.entries = {}
             plugin.error = _reason(error)
 
 
+def _listed(hook: str, returned: Any, names: list[str] | None = None) -> list[Any]:
+    """What a hook returned or yields, the names among it noted in ``names`` even if it breaks off.
+
+    Raises PluginError for what is no list of moderate length.
+    """
+    if returned is None:
+        return []
+    if isinstance(returned, Entry):
+        if names is not None:
+            names.append(returned.name)
+        raise PluginError(f"{hook} returned a lone {type(returned).__name__}: it must return a list, or yield.")
+    if isinstance(returned, str | bytes | dict) or not isinstance(returned, Iterable):
+        raise PluginError(f"{hook} returned {shortened(returned)}: it must return a list, or yield.")
+    found: list[Any] = []
+    for entry in returned:
+        if len(found) == MOST_ENTRIES:
+            raise PluginError(f"{hook} gives more than {MOST_ENTRIES} entries, and perhaps never ends.")
+        if names is not None and isinstance(getattr(entry, "name", None), str):
+            names.append(entry.name)
+        found.append(entry)
+    return found
+
+
 def _collect(plugin: Plugin, kind: Kind, hook: str) -> Iterator[Entry]:
     implementation = getattr(plugin.module, hook, None)
     if implementation is None:
         return
-    returned: Iterable[Entry] = implementation() or ()
     wanted: type[Entry] = {"model": Model, "dataset": DatasetEntry, "inspection": Inspection}.get(kind, Part)
-    for entry in returned:
+    names = plugin.claims.setdefault(kind, [])
+    for entry in _listed(hook, implementation(), names):
         if not isinstance(entry, wanted):
-            raise PluginError(f"{hook} gave {entry!r}, which is no aezoo.{wanted.__name__}.")
-        if not isinstance(entry.name, str) or not entry.name or set(entry.name) & set(" ,=./\\:"):
-            raise PluginError(f"{hook} gave the name {entry.name!r}: use letters, digits and dashes.")
+            raise PluginError(f"{hook} gave {shortened(entry)}, which is no aezoo.{wanted.__name__}.")
+        refuse_misnamed(hook, entry)
+        if names.count(entry.name) > 1:
+            raise PluginError(f"{hook} gave the name {entry.name!r} twice: choose another.")
+        refuse_unusable(entry)
         if plugin.distribution != OURS:
-            _build_options(entry)
-        if isinstance(entry, Model) and not _is_strict(entry.config):
-            raise PluginError(
-                f"the config of model {entry.name!r} must extend aezoo.ModelConfig and stay frozen, with extra keys "
-                "forbidden."
-            )
-        if isinstance(entry, Inspection):
-            taken = sorted({entry.name.replace("-", "_"), *entry.options.model_fields} & {*INSPECT_PLACES})
-            if taken:
-                raise PluginError(
-                    f"inspection {entry.name!r} uses the name {taken[0]!r}, which aezoo inspect has: choose another."
-                )
-        if isinstance(entry, Model):
-            taken = sorted(set(entry.config.model_fields) & {*TrainConfig.model_fields, *PLACES})
-            if taken:
-                raise PluginError(
-                    f"model {entry.name!r} has an option {taken[0]!r}, which training has too: give it another name."
-                )
+            try_options(entry)
         yield replace(entry, plugin=plugin.name, distribution=plugin.distribution)
-
-
-def _build_options(entry: Entry) -> None:
-    """Finds now what is wrong with a stranger's options, so that it is the plugin's error and not that of its user.
-
-    Classes of options are built when first used; ours, the tests build.
-    """
-    config = getattr(entry, "config", None)
-    if isinstance(config, type) and issubclass(config, Config):
-        config.model_rebuild()
-
-
-def _refuse_clashes(mine: list[Entry], others: list[Entry]) -> None:
-    """Refuses inspections whose flags ``aezoo inspect`` could not tell apart, since all of them share one command."""
-    flags = {entry.name.replace("-", "_"): entry.name for entry in [*others, *mine]}
-    options: dict[str, Entry] = {}
-    for entry in [*others, *mine]:
-        for name, info in entry.options.model_fields.items():
-            first = options.setdefault(name, entry)
-            if name in flags:
-                raise PluginError(
-                    f"inspection {entry.name!r} has an option {name!r}, and an inspection is called {flags[name]!r}: "
-                    "choose another name."
-                )
-            if bare_type(info.annotation) != bare_type(first.options.model_fields[name].annotation):
-                raise PluginError(
-                    f"inspection {entry.name!r} has an option {name!r} of another type than that of inspection "
-                    f"{first.name!r}: choose another name."
-                )
-
-
-def _is_strict(config: Any) -> bool:
-    if not (isinstance(config, type) and issubclass(config, ModelConfig)):
-        return False
-    return config.model_config.get("extra") == "forbid" and bool(config.model_config.get("frozen"))
 
 
 def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: Any) -> None:
@@ -209,16 +252,20 @@ def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: Any) -> None:
             raise PluginError(f"{name} is no hook of aezoo{f'; did you mean {close[0]}?' if close else '.'}")
 
 
-def _title(dist: importlib.metadata.Distribution | None) -> tuple[str, str]:
-    """Name and version of a distribution."""
-    return ("unknown distribution", "") if dist is None else (dist.name, dist.version)
-
-
 def _disabled(plugin: Plugin) -> bool:
     names = {name.strip() for name in os.environ.get("AEZOO_DISABLE_PLUGINS", "").split(",")}
     return bool({plugin.name, plugin.distribution} & names) or ("all" in names and plugin.distribution != OURS)
 
 
 def _reason(error: BaseException) -> str:
-    text = " ".join(str(error).split())
-    return text if isinstance(error, PluginError) else f"{type(error).__name__}: {text}"
+    return str(error) if isinstance(error, PluginError) else reason_of(error)
+
+
+def _hint(error: BaseException) -> str:
+    """The remedy where a name of aezoo, or a package, is not there."""
+    text = reason_of(error)
+    if isinstance(error, ImportError | AttributeError) and "'aezoo" in text:
+        return f" (this is aezoo {version_of_ours()}, and the plugin was written for another)"
+    if isinstance(error, ModuleNotFoundError) and error.name:
+        return f" (install the package that brings {error.name.partition('.')[0]!r})"
+    return ""

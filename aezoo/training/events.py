@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import collections
+import inspect
 from collections.abc import Callable, Iterable
 from typing import Any
 
 from aezoo import registry
+from aezoo.errors import STOPS, reason_of
+from aezoo.streams import random_stream
 
 
 class Events:
@@ -18,22 +22,40 @@ class Events:
         self._trackers = list(trackers)
 
     def call(self, hook: str, **values: Any) -> None:
-        """Calls ``hook`` on everyone who implements it; a failure is said once and silences that one."""
-        for owner, implementation, names in self._implementations(hook):
+        """Calls ``hook`` on everyone who implements it; a failure is said once and silences that one.
+
+        A tracker hears of a run and does not take part in it: it gets copies of the figures, and leaves torch's random
+        stream and its gradients as they were.
+        """
+        device = getattr(getattr(values.get("run"), "model", None), "device", None)
+        for owner, name, implementation in self._listeners(hook):
             if id(owner) in self._silenced:
                 continue
             try:
-                implementation(**{name: values[name] for name in names})
-            except (Exception, SystemExit) as error:
+                with registry.unchanged(), random_stream(0, device):
+                    _call(implementation, values)
+            except STOPS:
+                raise
+            except BaseException as error:
                 self._silenced.add(id(owner))
-                name = getattr(owner, "__name__", type(owner).__name__)
-                reason = " ".join(f"{type(error).__name__}: {error}".split())
-                self._warn(f"tracker {name!r} failed in {hook} and is left out: {reason}")
+                reason = f"{reason_of(error)}"
+                self._warn(f"tracker {name} failed in {hook} and is left out: {reason}")
 
-    def _implementations(self, hook: str) -> Iterable[tuple[Any, Callable[..., Any], Iterable[str]]]:
+    def _listeners(self, hook: str) -> Iterable[tuple[Any, str, Callable[..., Any]]]:
+        """Everyone who implements ``hook``: who that is, for a message, and how it is called."""
+        titles = {id(plugin.module): f"of {plugin.title}" for plugin in registry.plugins}
         for found in getattr(registry.plugins.manager.hook, hook).get_hookimpls():
-            yield found.plugin, found.function, found.argnames
+            yield found.plugin, titles.get(id(found.plugin), repr(found.plugin_name)), found.function
         for tracker in self._trackers:
             implementation = getattr(tracker, hook, None)
             if implementation is not None:
-                yield tracker, implementation, registry.arguments(implementation)
+                yield tracker, repr(getattr(tracker, "__name__", type(tracker).__name__)), implementation
+
+
+def _call(implementation: Callable[..., Any], values: dict[str, Any]) -> None:
+    names = registry.arguments(implementation)
+    given = {name: dict(values[name]) if isinstance(values[name], dict) else values[name] for name in names}
+    returned = implementation(**given)
+    if inspect.isgenerator(returned):
+        # its body has not even begun
+        collections.deque(returned, maxlen=0)

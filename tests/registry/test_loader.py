@@ -7,11 +7,11 @@ import types
 
 import click
 import pytest
-from pydantic import ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 import aezoo
 from aezoo import registry
-from aezoo.config import Config
+from aezoo.config import Choice, Config
 from aezoo.errors import PluginError, UnknownNameError
 from aezoo.options import ModelConfig
 from aezoo.registry import DatasetEntry, Inspection, Lookup, Model, Part, hookspecs
@@ -185,6 +185,40 @@ def test_a_listener_that_fails_is_said_once_and_left_out(installed, monkeypatch)
 # ---------------------------------------------------------------- plugins that are broken
 
 
+class Stop(BaseException):
+    """What nobody who catches exceptions catches."""
+
+
+class MuteError(Exception):
+    def __str__(self):
+        raise TypeError
+
+
+def endless():
+    while True:
+        yield Part("p", print, Options)
+
+
+class Lenient(ModelConfig):
+    model_config = ConfigDict(strict=False)
+
+
+class LooseOptions(Config):
+    model_config = ConfigDict(extra="ignore")
+
+
+class Misdirected(ModelConfig):
+    part: Choice = Field(Choice(name="normal"), json_schema_extra={"kind": "pr"})
+
+
+def no_default():
+    raise ZeroDivisionError("no default today")
+
+
+class Unmade(ModelConfig):
+    thing: int = Field(default_factory=no_default)
+
+
 def healthy():
     return "aezoo-good", module(aezoo_priors=lambda: [entry_for("prior", "good")])
 
@@ -219,6 +253,34 @@ def raises(error):
         ),
         (module(aezoo_models=lambda: [Model("m", Loose, print)]), "extra keys forbidden"),
         (module(aezoo_models=lambda: [Model("m", Thawed, print)]), "stay frozen"),
+        (module(aezoo_models=lambda: [Model("m", Lenient, print)]), "frozen and strict"),
+        (module(aezoo_priors=lambda: [Part("p", print, BaseModel)]), "config of 'p' must extend aezoo.Config"),
+        (module(aezoo_priors=lambda: [Part("p", print, LooseOptions)]), "extra keys forbidden"),
+        (module(aezoo_priors=lambda: [Part("p", print, {"strength": 1})]), "config of 'p' must extend aezoo.Config"),
+        (
+            module(aezoo_models=lambda: [Model("m", Misdirected, print)]),
+            "of 'm' names a part of kind 'pr'",
+        ),
+        (module(aezoo_models=lambda: [Model("m", Unmade, print)]), "ZeroDivisionError: no default today"),
+        (module(aezoo_models=lambda: Model("m", ModelConfig, print)), "aezoo_models returned a lone Model: it must"),
+        (module(aezoo_priors=lambda: "l1"), "aezoo_priors returned 'l1': it must return a list, or yield"),
+        (module(aezoo_priors=lambda: {"l1": 1}), "aezoo_priors returned {'l1': 1}: it must return a list"),
+        (module(aezoo_priors=lambda: 7), "aezoo_priors returned 7: it must return a list"),
+        (module(aezoo_priors=endless), "aezoo_priors gives more than 1000 entries, and perhaps never ends"),
+        (module(aezoo_priors=lambda: [Part("p", print), Part("p", print)]), "gave the name 'p' twice"),
+        (module(aezoo_priors=lambda: [Part("../up", print)]), "gave the name '../up'"),
+        (module(aezoo_priors=lambda: [Part("-p", print)]), "gave the name '-p'"),
+        (module(aezoo_priors=lambda: [Part("a\nb", print)]), "gave the name 'a\\nb'"),
+        (module(aezoo_priors=lambda: [Part("p" * 65, print)]), "64 at most"),
+        (module(aezoo_priors=lambda: [Part("p", print, summary=3)]), "the summary of 'p' must be a text (got 3)"),
+        (module(aezoo_priors=lambda: [Part("p", print, family=["a"])]), "the family of 'p' must be a text"),
+        (module(aezoo_priors=lambda: [Part("p", print, references=[2004])]), "the references of 'p' must be texts"),
+        (
+            module(aezoo_priors=lambda: [Part("p", print, summary="\ud800")]),
+            "the summary of 'p' holds half",
+        ),
+        (module(aezoo_priors=raises(Stop("at once"))), "Stop: at once"),
+        (module(aezoo_priors=raises(MuteError())), "MuteError: no message"),
     ],
 )
 def test_a_broken_plugin_is_recorded_and_harms_nobody_else(content, reason, installed):
@@ -231,7 +293,7 @@ def test_a_broken_plugin_is_recorded_and_harms_nobody_else(content, reason, inst
     assert not good.error
     priors = Lookup("prior", plugins)
     assert list(priors) == ["good"]
-    with pytest.raises(UnknownNameError, match=r"plugin 'bad' \(aezoo-bad 1.2\) could not be used and may provide it"):
+    with pytest.raises((UnknownNameError, PluginError), match=r"plugin 'bad' \(aezoo-bad 1.2\)[ ,].* be used"):
         priors["half"]
 
 
@@ -360,6 +422,188 @@ class Opaque:
 
 class Hopeless(ModelConfig):
     thing: Opaque | None = None
+
+
+@pytest.mark.parametrize("hook", ["aezoo_models", "aezoo_priors"])
+def test_a_name_that_a_refused_plugin_gave_is_its_error_and_names_it(hook, installed):
+    def gives():
+        yield Model("half", ModelConfig, print) if hook == "aezoo_models" else Part("half", print, Options)
+        raise ValueError("then this")
+
+    plugins = installed({**one(**{hook: gives}), "other": ("aezoo-other", module(aezoo_priors=lambda: 7))})
+    kind = "model" if hook == "aezoo_models" else "prior"
+    with pytest.raises(PluginError, match=rf"{kind} 'half' is of plugin 'mine' .aezoo-mine 1.2., which .* then this"):
+        Lookup(kind, plugins)["half"]
+    with pytest.raises(UnknownNameError, match=r"plugin 'other' .aezoo-other 1.2. could not be used and may provide"):
+        Lookup(kind, plugins)["other"]
+    with pytest.raises(
+        UnknownNameError, match=r"left out, .* plugin 'mine' .aezoo-mine 1.2., plugin 'other' .aezoo-oth"
+    ):
+        Lookup(kind, plugins)["zzz"]
+
+
+def test_ctrl_c_while_a_plugin_is_imported_is_obeyed_and_says_which(installed, tmp_path, monkeypatch, capsys):
+    (tmp_path / "fake_long.py").write_text("raise KeyboardInterrupt")
+    monkeypatch.syspath_prepend(tmp_path)
+    plugins = installed({"long": ("aezoo-long", "file")})
+    with pytest.raises(KeyboardInterrupt):
+        list(plugins)
+    assert "interrupted while plugin 'long' (aezoo-long 1.2) was imported" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("requires", "fits"),
+    [
+        (None, True),
+        (["aezoo"], True),
+        (["aezoo>=0.1", "torch>=99"], True),
+        (["aezoo-other>=99", "aezoo_other>=99"], True),
+        (["aezoo>=99"], False),
+        (["torch", "Aezoo[test] (>=99,<100)"], False),
+        (["aezoo<0.0.1"], False),
+        (["aezoo>=99; extra == 'future'"], True),
+        (["aezoo>=99; python_version >= '3'"], False),
+        (["aezoo>=what"], True),
+    ],
+)
+def test_a_plugin_for_another_version_of_aezoo_is_not_even_imported(requires, fits, installed, tmp_path, monkeypatch):
+    (tmp_path / "fake_ahead.py").write_text("1/0")
+    monkeypatch.syspath_prepend(tmp_path)
+    plugins = installed({"ahead": ("aezoo-ahead", "file")})
+    (point,) = importlib.metadata.entry_points(group="aezoo")
+    point.dist.requires = requires
+    (plugin,) = plugins
+    assert ("ZeroDivisionError" in plugin.error) == fits
+    assert fits or plugin.error.startswith("needs ")
+    assert fits or f"this is aezoo {aezoo.__version__}" in plugin.error
+
+
+def test_how_long_an_import_takes_is_known_and_slow_is_a_second(installed, tmp_path, monkeypatch):
+    (tmp_path / "fake_slow.py").write_text("import time; time.sleep(0.06)")
+    monkeypatch.syspath_prepend(tmp_path)
+    slow, good = installed({"slow": ("aezoo-slow", "file"), "good": healthy()})
+    assert 0.06 <= slow.seconds < 1
+    assert good.seconds < slow.seconds
+    assert not slow.is_slow
+    slow.seconds = 1.0
+    assert slow.is_slow
+    slow.distribution = "aezoo"
+    assert not slow.is_slow
+
+
+class Implying(ModelConfig):
+    noise: Choice = Field(Choice(name="quiet"), json_schema_extra={"kind": "corruption"})
+
+
+@pytest.mark.parametrize(
+    ("kind", "name", "refused"),
+    [
+        ("corruption", "quiet", True),
+        ("network", "mlp", True),
+        ("activation", "relu", True),
+        ("likelihood", "gaussian", True),
+        ("dataset", "digits", True),
+        ("corruption", "mlp", False),
+        ("network", "other", False),
+        ("model", "ours", False),
+    ],
+)
+def test_a_name_that_our_models_use_unasked_is_not_for_strangers(kind, name, refused, installed):
+    ours = module(aezoo_models=lambda: [Model("ours", Implying, print)])
+    found = {
+        "theirs": ("aezoo-theirs", module(**{HOOKS[kind]: lambda: [entry_for(kind, name)]})),
+        "ours": ("aezoo", ours),
+    }
+    plugins = installed(found)
+    first, second = plugins
+    assert (first.name, first.error) == ("ours", "")
+    assert second.error == (
+        f"{kind} {name!r} has a name that models of aezoo use unasked: give it another name." if refused else ""
+    )
+    assert len(Lookup(kind, plugins).find(name=name, distribution="aezoo-theirs")) == (not refused)
+
+
+class Broken:
+    """A distribution without readable metadata."""
+
+    _path = "/site/aezoo_broken-2.0.dist-info"
+
+    @property
+    def name(self):
+        raise TypeError("no METADATA")
+
+    version = requires = name
+
+
+def test_a_distribution_without_metadata_goes_by_the_name_of_its_folder(installed):
+    plugins = installed(one(aezoo_priors=lambda: [entry_for("prior", "good")]))
+    (point,) = importlib.metadata.entry_points(group="aezoo")
+    vars(point).update(dist=Broken())
+    (plugin,) = plugins
+    assert plugin.title == "plugin 'mine' (aezoo_broken 2.0)"
+    assert plugin.entries["prior"][0].distribution == "aezoo_broken"
+
+
+def test_ours_are_loaded_before_strangers_whatever_they_are_called(installed):
+    found = {"core": ("aezoo-greedy", module()), "a": ("aezoo", module()), "z": ("aezoo", module())}
+    assert [plugin.distribution for plugin in installed(found)] == ["aezoo", "aezoo", "aezoo-greedy"]
+
+
+@pytest.mark.parametrize("hook", EVENTS)
+def test_a_tracker_hears_and_does_not_meddle(hook, monkeypatch, installed):
+    import torch
+
+    def meddles(self, run, **told):
+        torch.manual_seed(3)
+        torch.set_grad_enabled(False)
+        for figures in told.values():
+            figures.clear()
+
+    def takes_part(run, metrics=None, results=None):
+        meddles(None, run, told=metrics or results or {})
+
+    monkeypatch.setattr(registry, "plugins", installed({}))
+    torch.manual_seed(11)
+    wanted = torch.rand(3)
+    torch.manual_seed(11)
+    given = {key: dict(value) if isinstance(value, dict) else value for key, value in EVENTS[hook].items()}
+    names = list(EVENTS[hook])
+    scope = {"takes_part": takes_part}
+    exec(f"def tracker({', '.join(names)}): takes_part({', '.join(f'{n}={n}' for n in names)})", scope)
+    warnings = []
+    Events([types.SimpleNamespace(**{hook: scope["tracker"]})], warnings.append).call(hook, **given)
+    assert not warnings
+    assert given == EVENTS[hook]
+    assert torch.is_grad_enabled()
+    assert torch.equal(torch.rand(3), wanted)
+
+
+@pytest.mark.parametrize("error", [SystemExit("bye"), RecursionError("deep"), "stop"])
+def test_a_listener_may_fail_in_any_way_and_is_named(error, installed, monkeypatch):
+    def fails(run):
+        raise Stop("now") if error == "stop" else error
+
+    def begins(run):
+        yield
+        raise LookupError("in the middle")
+
+    monkeypatch.setattr(registry, "plugins", installed(one(aezoo_train_start=fails)))
+    warnings = []
+    events = Events([types.SimpleNamespace(aezoo_train_start=begins)], warnings.append)
+    events.call("aezoo_train_start", run="R")
+    assert warnings[0].startswith(
+        "tracker of plugin 'mine' (aezoo-mine 1.2) failed in aezoo_train_start and is left out"
+    )
+    assert warnings[1].endswith("is left out: LookupError: in the middle")
+
+
+def test_ctrl_c_in_a_listener_is_obeyed(installed, monkeypatch):
+    def stops(run):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(registry, "plugins", installed(one(aezoo_train_start=stops)))
+    with pytest.raises(KeyboardInterrupt):
+        Events([], print).call("aezoo_train_start", run="R")
 
 
 @pytest.mark.parametrize("kind", ["model", "regularizer"])

@@ -216,11 +216,17 @@ def test_entries_are_tidied_and_frozen():
 
 
 def test_context_and_options_reach_the_part():
-    from aezoo.parts import build_part
+    from aezoo.parts import StandardNormal, build_part
 
-    plugin = registry.register(type("Mine", (), {"aezoo_priors": staticmethod(lambda: [Part("mine", build)])}))
+    def made(spec, code_shape, strength: float = 0.5, kind: str = "soft"):
+        prior = StandardNormal(code_shape)
+        prior.given = (spec, code_shape, strength, kind)
+        return prior
+
+    plugin = registry.register(type("Mine", (), {"aezoo_priors": staticmethod(lambda: [Part("mine", made)])}))
     try:
-        assert build_part("prior", "mine=2,kind=hard", spec="s", code_shape=(3,), unused=1) == ("s", (3,), 2.0, "hard")
+        found = build_part("prior", "mine=2,kind=hard", spec="s", code_shape=(3,), unused=1)
+        assert found.given == ("s", (3,), 2.0, "hard")
         with pytest.raises(UsageError, match="prior 'mine' needs 'code_shape', which is not known here"):
             build_part("prior", "mine", spec="s")
     finally:

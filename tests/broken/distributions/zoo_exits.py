@@ -1,0 +1,3 @@
+"""Ends the process, if it is let."""
+
+raise SystemExit(0)

@@ -1,0 +1,8 @@
+"""Never comes to an end."""
+
+
+def again():
+    return again()
+
+
+again()

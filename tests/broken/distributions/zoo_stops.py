@@ -1,0 +1,8 @@
+"""Raises what is no Exception."""
+
+
+class Stop(BaseException):
+    pass
+
+
+raise Stop
