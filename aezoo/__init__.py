@@ -20,9 +20,10 @@ if TYPE_CHECKING:
     from aezoo.data import Dataset
     from aezoo.errors import ZooError
     from aezoo.evaluation import evaluate
-    from aezoo.many import Runs, train_many
+    from aezoo.many import Runs, resume_many, train_many
     from aezoo.options import ModelConfig, PointConfig, TrainConfig, WeightedChoice
     from aezoo.registry import DatasetEntry, Inspection, Model, Part, hookimpl
+    from aezoo.resuming import resume
     from aezoo.schedules import Weight
     from aezoo.training import Trainer
 
@@ -54,6 +55,8 @@ _NAMES = {
     "hookimpl": "aezoo.registry",
     "inspect": "aezoo.api",
     "load": "aezoo.api",
+    "resume": "aezoo.resuming",
+    "resume_many": "aezoo.many",
     "train": "aezoo.api",
     "train_many": "aezoo.many",
 }
@@ -100,6 +103,8 @@ __all__ = [
     "parts",
     "plots",
     "registry",
+    "resume",
+    "resume_many",
     "train",
     "train_many",
     "training",

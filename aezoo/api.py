@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -12,17 +12,22 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from aezoo import registry
 from aezoo.assembly import complete, distributions
 from aezoo.autoencoder import Autoencoder
-from aezoo.data import Dataset, Splits, open_data
+from aezoo.data import Dataset, Splits, digest_of, open_data
 from aezoo.data.infer import all_in
 from aezoo.errors import (
     CompositionError,
     DataError,
+    OutputError,
+    TerminatedError,
     UnknownNameError,
+    ZooError,
     near_misses,
+    reason_of,
 )
 from aezoo.evaluation import evaluate
 from aezoo.inspection import Finding, Subject, look
@@ -32,16 +37,19 @@ from aezoo.reopening import open_run, rows_of, splits_of
 from aezoo.streams import random_stream
 from aezoo.training import (
     MODEL_FILE,
+    STATE_FILE,
     Events,
     Header,
     Metrics,
     Progress,
     RunFolder,
+    State,
     Trainer,
     build_model,
     load_model,
     save_model,
 )
+from aezoo.training.sizes import refuse_huge_model
 
 
 @dataclass
@@ -68,15 +76,21 @@ class Run:
     def header(self) -> Header:
         """What the checkpoint says of itself; made once, since it reads the versions of what is installed."""
         entry = registry.models[self.name] if self.name else None
+        requires = distributions(self.config) if self.config else ()
         return Header(
             model=self.name,
             config=self.config.model_dump(mode="json") if self.config else {},
             data=self.model.spec,
             plugin=entry.plugin if entry else "",
             distribution=entry.distribution if entry else "",
-            requires=distributions(self.config) if self.config else (),
-            versions=_versions(entry.distribution if entry else ""),
+            requires=requires,
+            versions=_versions(entry.distribution if entry else "", *requires),
         )
+
+    @cached_property
+    def digest(self) -> str:
+        """Of the data, so that a run which goes on notices when it is other data."""
+        return digest_of(self.dataset)
 
 
 def train(
@@ -127,7 +141,7 @@ def prepare(
     model: str | Autoencoder,
     data: Any,
     *,
-    out: str | Path | None = None,
+    out: str | Path | RunFolder | None = None,
     overwrite: bool = False,
     labels: Any = None,
     data_dir: str | Path | None = None,
@@ -143,13 +157,15 @@ def prepare(
         entry = registry.models[name]
         config = complete(entry.config.parse(theirs, owner=f"model {name!r}"))
     training = TrainConfig.parse(ours, owner="training")
-    folder = None if out is None else RunFolder(out, overwrite)
+    folder = out if out is None or isinstance(out, RunFolder) else RunFolder(out, overwrite)
     dataset = open_data(data, labels=labels, data_dir=data_dir)
     splits = dataset.split(training.validation, training.seed)
     if isinstance(model, str):
         assert config is not None
+        values = config.model_dump(mode="json")
+        refuse_huge_model(name, values, dataset.spec)
         with random_stream(training.seed):
-            model = build_model(name, config.model_dump(mode="json"), dataset.spec)
+            model = build_model(name, values, dataset.spec)
     else:
         _refuse_other_data(model, dataset)
     run = Run(name, model, dataset, splits, config, training, folder.path if folder else None)
@@ -207,13 +223,30 @@ def inspect(
 
 
 class Recorder:
-    """Writes down what happens while a run trains."""
+    """Writes down what happens while a run trains.
 
-    def __init__(self, run: Run, folder: RunFolder | None, trackers: Iterable[Any], progress: Progress) -> None:
+    Args:
+        run: what is trained.
+        folder: where to; None writes nothing.
+        trackers: who else hears of it.
+        progress: where progress is shown.
+        state: where an earlier training of the run was broken off.
+    """
+
+    def __init__(
+        self,
+        run: Run,
+        folder: RunFolder | None,
+        trackers: Iterable[Any],
+        progress: Progress,
+        state: State | None = None,
+    ) -> None:
         self.run = run
         self.folder = folder
         self.events = Events(trackers, run.notes.append)
-        self.trainer = Trainer(run.model, run.splits, run.training, self._on_epoch, progress)
+        on_save = None if folder is None else self._on_save
+        self.trainer = Trainer(run.model, run.splits, run.training, self._on_epoch, progress, on_save, state)
+        run.history = list(self.trainer.history)
         run.training = run.training.model_copy(
             update={
                 "epochs": self.trainer.epochs,
@@ -222,6 +255,14 @@ class Recorder:
                 "device": str(self.trainer.device),
             }
         )
+        self._saved: Any = None
+        # whether figures and pictures of an earlier training are there, which further training would make untrue
+        self._outdated = False
+        self._stateful = True
+
+    @cached_property
+    def _config(self) -> dict[str, Any]:
+        return config_of(self.run)
 
     def go(self) -> Run:
         """Trains, evaluates, and leaves what a run leaves."""
@@ -231,41 +272,134 @@ class Recorder:
         return self.run
 
     @contextmanager
-    def opened(self) -> Iterator[None]:
-        """Keeps other runs out of the folder; what breaks off the block learns what is in it."""
+    def opened(self, stateful: bool = True) -> Iterator[None]:
+        """Keeps other runs out of the folder; what breaks off the block learns what is in it.
+
+        A run that is not ``stateful`` saves no state of training, but its weights after each epoch.
+        """
+        self._stateful = stateful
         with nullcontext() if self.folder is None else self.folder.claimed():
             try:
+                self._begin()
                 self.events.call("aezoo_train_start", run=self.run)
                 yield
-            except KeyboardInterrupt as stop:
-                stop.args = (f"interrupted; {self.folder.state if self.folder else 'nothing was written'}.",)
+            except BaseException as stop:
+                self._say_what_is_left(stop)
                 raise
+            finally:
+                if self.folder is not None and self.folder.begun and not (self.folder.resume or self.has_saved):
+                    self.folder.withdraw()
+
+    def _begin(self) -> None:
+        folder = self.folder
+        if folder is None:
+            return
+        if folder.resume:
+            folder.write_config(self._config)
+            folder.write_metrics(self.run.history)
+            self._outdated = True
+        elif folder.is_new:
+            # from here on a run that is killed can go on, if only from its first step
+            folder.begin(self._config)
+
+    def _say_what_is_left(self, stop: BaseException) -> None:
+        if not self._stateful:
+            # one of several, of which whoever trains them speaks
+            return
+        if isinstance(stop, KeyboardInterrupt | TerminatedError):
+            word = "terminated" if isinstance(stop, TerminatedError) else "interrupted"
+            stop.args = (f"{word}; {self._left()}.",)
+        elif isinstance(stop, OutputError):
+            stop.args = (f"{str(stop).removesuffix('.')}; {self._left()}.",)
+
+    def _left(self) -> str:
+        """What there is when a run is broken off, for a message."""
+        folder = self.folder
+        if folder is None:
+            return "nothing was written"
+        if folder.is_lost:
+            return "what was saved is where the folder is now, if it still is"
+        if not folder.begun and not folder.is_new:
+            return f"the older run in {folder.path} is as it was"
+        if not (folder.resume or self.has_saved):
+            return "nothing was saved yet, and nothing stays"
+        python = "" if self.run.name else f", which in Python is aezoo.resume({str(folder.path)!r}, into=model)"
+        return f"{folder.path} holds what was saved; go on with: aezoo resume {folder.path}{python}"
+
+    @property
+    def has_saved(self) -> bool:
+        """Whether a checkpoint of this run is in its folder."""
+        return self._saved is not None
 
     def finish(self, pictures: bool = True) -> None:
         """Evaluates the trained model, and writes what comes of it."""
         run = self.run
         run.notes += self.trainer.notes
-        run.results = evaluate(run.model, run.splits)
+        with registry.naming(run.model.modules(), "in evaluation"):
+            run.results = evaluate(run.model, run.splits)
         run.notes += _remarks(run)
         if self.folder is not None:
-            save_model(self.folder.path / MODEL_FILE, run.model, run.header)
+            self.folder.check()
+            if not (self._stateful and self.has_saved):
+                # also of a run that had nothing left to train, and may have been killed between its weights and state
+                save_model(self.folder.path / MODEL_FILE, run.model, run.header)
             self.folder.finish(run.results)
             if pictures:
-                from aezoo.plots import draw_run  # here, since nobody should wait for matplotlib before the first step
-
-                run.pictures = draw_run(self.folder.path, run.model, run.splits, run.history)
+                self._draw(self.folder.path)
         self.events.call("aezoo_train_end", run=run, results=run.results)
 
-    def _on_epoch(self, metrics: Metrics, keep: bool) -> None:
+    def _draw(self, folder: Path) -> None:
+        from aezoo.plots import draw_run  # here, since nobody should wait for matplotlib before the first step
+
         run = self.run
+        try:
+            run.pictures = draw_run(folder, run.model, run.splits, run.history)
+        except ZooError:
+            raise
+        except Exception as error:
+            run.notes.append(f"pictures could not be drawn ({reason_of(error)}); weights and figures are there.")
+
+    def _on_save(self, state: State) -> None:
+        # the best weights stay the same for many saves
+        best = self.trainer.best_weights
+        self._write(("best", state.position.best_epoch) if best else ("step", state.position.step), best, state)
+
+    def _on_epoch(self, metrics: Metrics, keep: bool) -> None:
+        run, folder = self.run, self.folder
+        if folder is not None and keep and not self._stateful:
+            self._write(("step", self.trainer.step))
         run.history.append(metrics)
-        if self.folder is not None:
-            if keep:
-                save_model(self.folder.path / MODEL_FILE, run.model, run.header)
-            if not self.folder.begun:
-                self.folder.begin(config_of(run))
-            self.folder.append(metrics)
+        if folder is not None and folder.begun:
+            folder.append(metrics)
         self.events.call("aezoo_epoch_end", run=run, metrics=metrics)
+
+    def _write(
+        self, mark: tuple[str, int], best: Mapping[str, Tensor] | None = None, state: State | None = None
+    ) -> None:
+        """Writes weights, then the state, which then never is of a later step; ``mark`` tells weights apart."""
+        run, folder = self.run, self.folder
+        assert folder is not None
+        folder.check()
+
+        def write(place: Path) -> None:
+            if mark != self._saved:
+                save_model(place / MODEL_FILE, run.model, run.header, best)
+                self._saved = mark
+            if state is not None:
+                state.save(place / STATE_FILE, self._config)
+
+        if folder.begun:
+            if self._outdated:
+                folder.outdate()
+                self._outdated = False
+            write(folder.path)
+            return
+
+        def begin(place: Path) -> None:
+            folder.write_metrics(run.history, place)
+            write(place)
+
+        folder.begin(self._config, begin)
 
 
 def config_of(run: Run) -> dict[str, Any]:
@@ -280,6 +414,7 @@ def config_of(run: Run) -> dict[str, Any]:
         "plugin": header.plugin,
         "distribution": header.distribution,
         "versions": header.versions,
+        "digest": run.digest,
     }
 
 
@@ -324,9 +459,9 @@ def _split_options(name: str, options: dict[str, Any]) -> tuple[dict[str, Any], 
     return {k: v for k, v in options.items() if k in ours}, {k: v for k, v in options.items() if k not in ours}
 
 
-def _versions(distribution: str) -> dict[str, str]:
+def _versions(*distributions: str) -> dict[str, str]:
     found = {"python": ".".join(map(str, sys.version_info[:3])), "torch": str(torch.__version__)}
-    for name in dict.fromkeys(("aezoo", distribution)):
+    for name in dict.fromkeys(("aezoo", *distributions)):
         try:
             found[name] = importlib.metadata.version(name)
         except (importlib.metadata.PackageNotFoundError, ValueError):

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from aezoo.api import Recorder, Run, config_of, prepare
-from aezoo.data import Dataset, open_data
-from aezoo.errors import DivergenceError, UsageError
-from aezoo.options import TrainConfig
+from aezoo.data import Dataset, open_data, reopen
+from aezoo.errors import DivergenceError, OutputError, TerminatedError, UsageError
+from aezoo.options import PLACES, TrainConfig
+from aezoo.resuming import reopened
 from aezoo.training import (
     CONFIG_FILE,
     MODEL_FILE,
+    RESULTS_FILE,
+    STATE_FILE,
     Metrics,
     NotTogetherError,
     Progress,
     RunFolder,
     Together,
     pays,
+    run_config,
 )
+
+MOST_SEEDS = 100_000
 
 
 @dataclass
@@ -105,26 +111,102 @@ def train_many(
     dataset = open_data(data, labels=labels, data_dir=data_dir)
 
     def prepared(name: str) -> Recorder:
-        place = None if folder is None else folder.path / name
+        place = None if folder is None else folder.runs[name]
         return prepare(
             model, dataset, out=place, overwrite=overwrite, trackers=trackers, progress=progress, **members[name]
         )
 
+    def every(runs: Runs) -> None:
+        joint = None
+        if together or (together is None and len(members) > 1 and _pays(model, dataset, members)):
+            recorders = {name: prepared(name) for name in members}
+            joint = _joined(recorders, settings is None, Progress(progress), runs, needed=together is True)
+        if joint is not None:
+            _train_together(joint, recorders, runs, folder)
+        else:
+            for name in members:
+                _train_alone(name, prepared(name), runs, folder)
+
+    return _all_of(len(members), folder, every)
+
+
+def resume_many(
+    out: str | Path,
+    *,
+    data: Any = None,
+    labels: Any = None,
+    data_dir: str | Path | None = None,
+    trackers: Iterable[Any] = (),
+    progress: bool | None = None,
+) -> Runs:
+    """Goes on with what ``train_many`` was at with several seeds, to the same result as without a break.
+
+    Runs that were trained one by one go on each from where it was; those that were trained as one model begin anew.
+
+    Args:
+        out: the folder of the runs' folders.
+        data, labels, data_dir, trackers, progress: as for ``resume``.
+
+    Raises:
+        UsageError: these runs came to their end, or are of several settings, which their folder does not hold.
+        CheckpointError, DataError, OutputError, DivergenceError: as for ``resume``.
+    """
+    path = Path(out)
+    config = run_config(path)
+    seeds = config.get("seeds")
+    if (
+        type(seeds) is not int
+        or not isinstance(config.get("config"), dict)
+        or not isinstance(config.get("training"), dict)
+        # which are no options of a run, and what is said here
+        or {*PLACES} & {*config["config"], *config["training"]}
+    ):
+        raise UsageError(f"{path} holds no runs of several seeds that could go on: train again.")
+    if (path / RESULTS_FILE).exists():
+        raise UsageError(f"{path} is finished: nothing is left to train.")
+    options = {**config["config"], **config["training"]}
+    members = _members(seeds, None, options)
+    shared = {"labels": labels, "data_dir": data_dir}
+    dataset = reopen(config.get("data") or {}, **shared) if data is None else open_data(data, **shared)
+    model = str(config.get("model"))
+    if not any((path / name / STATE_FILE).exists() for name in members):
+        return train_many(
+            model, dataset, seeds=seeds, out=path, overwrite=True, trackers=trackers, progress=progress, **options
+        )
+    folder = _Folder(path, True, list(members), {"seeds": seeds})
+    begun = [name for name in members if (path / name / STATE_FILE).exists()]
+    folder.runs |= {name: RunFolder(path / name, resume=True) for name in begun}
+
+    def prepared(name: str) -> Recorder:
+        hearers: dict[str, Any] = {"trackers": trackers, "progress": progress}
+        if name in begun:
+            return reopened(folder.runs[name], data=dataset, **hearers)
+        return prepare(model, dataset, out=folder.runs[name], **hearers, **members[name])
+
+    def every(runs: Runs) -> None:
+        for name in members:
+            _train_alone(name, prepared(name), runs, folder)
+
+    return _all_of(len(members), folder, every)
+
+
+def holds_several(path: str | Path) -> bool:
+    """Whether a folder is one that ``train_many`` wrote; raises CheckpointError for a broken config.json."""
+    return (Path(path) / CONFIG_FILE).is_file() and bool({"seeds", "settings"} & run_config(path).keys())
+
+
+def _all_of(count: int, folder: _Folder | None, every: Callable[[Runs], None]) -> Runs:
+    """Has ``every`` run trained, and writes down what came of all."""
     runs = Runs(folder=folder.path if folder else None)
     with nullcontext() if folder is None else folder.claimed():
         try:
-            joint = None
-            if together or (together is None and len(members) > 1 and _pays(model, dataset, members)):
-                recorders = {name: prepared(name) for name in members}
-                joint = _joined(recorders, settings is None, Progress(progress), runs, needed=together is True)
-            if joint is not None:
-                _train_together(joint, recorders, runs, folder)
-            else:
-                for name in members:
-                    _train_alone(name, prepared(name), runs, folder)
-        except KeyboardInterrupt as stop:
-            stop.args = (_state(runs, len(members), folder),)
+            every(runs)
+        except (KeyboardInterrupt, TerminatedError, OutputError) as stop:
+            stop.args = (_left(stop, runs, count, folder),)
             raise
+        finally:
+            if folder is not None and folder.begun and not folder.members:
+                folder.withdraw()
         if not runs.runs:
             raise DivergenceError(
                 f"no run came to its end; {next(iter(runs.failed))}: {next(iter(runs.failed.values()))}"
@@ -144,8 +226,8 @@ def _members(
         if not settings:
             raise UsageError("settings is empty: give the options of one run at least.")
         return {f"setting-{k}": {**options, **setting} for k, setting in enumerate(settings, 1)}
-    if isinstance(seeds, bool) or not isinstance(seeds, int) or seeds < 1:
-        raise UsageError(f"seeds is a number of runs, 1 at least (got {seeds!r}).")
+    if isinstance(seeds, bool) or not isinstance(seeds, int) or not 1 <= seeds <= MOST_SEEDS:
+        raise UsageError(f"seeds is a number of runs, 1 at least and {MOST_SEEDS:,} at most (got {seeds!r}).")
     ours = set(TrainConfig.keys())
     given = {key: value for key, value in options.items() if key in ours}
     first = TrainConfig.parse(given, owner="training").seed
@@ -173,7 +255,7 @@ def _train_together(joint: Together, recorders: Mapping[str, Recorder], runs: Ru
     runs.together = True
     with ExitStack() as opened:
         for recorder in recorders.values():
-            opened.enter_context(recorder.opened())
+            opened.enter_context(recorder.opened(stateful=False))
             if folder is not None:
                 folder.begin_with(recorder)
         errors = joint.fit()
@@ -208,13 +290,15 @@ def _keep(name: str, recorder: Recorder, runs: Runs, error: DivergenceError | No
         runs.notes.append(f"{name} is left out of the mean: {error}")
 
 
-def _state(runs: Runs, count: int, folder: _Folder | None) -> str:
-    """What there is when the runs are broken off."""
+def _left(stop: BaseException, runs: Runs, count: int, folder: _Folder | None) -> str:
+    """What broke the runs off, and what there is."""
+    said = (str(stop).removesuffix(".") or "interrupted").partition(";")[0]
     if folder is None:
-        return "interrupted; nothing was written."
+        return f"{said}; nothing was written."
     begun = folder.members - len(runs) - len(runs.failed)
-    others = f", and {begun} more left the checkpoint of their last whole epoch" if begun else ""
-    return f"interrupted; {len(runs)} of {count} runs are whole in {folder.path}{others}."
+    others = f", and {begun} more left the checkpoint of the last save" if begun else ""
+    on = f"; go on with: aezoo resume {folder.path}" if folder.members and folder.of_seeds else ""
+    return f"{said}; {len(runs)} of {count} runs are whole in {folder.path}{others}{on}."
 
 
 class _Folder(RunFolder):
@@ -228,29 +312,38 @@ class _Folder(RunFolder):
     def __init__(self, path: Path, overwrite: bool, names: Sequence[str], more: Mapping[str, Any]) -> None:
         super().__init__(path, overwrite)
         self._more = more
+        self.of_seeds = "seeds" in more
         self._config: dict[str, Any] = {}
         left = [found.parent.name for found in path.glob(f"*/{CONFIG_FILE}") if found.parent.name not in names]
         if (path / MODEL_FILE).exists():
             raise UsageError(f"{path} holds a single run: choose another --out for several.")
         if left:
             raise UsageError(f"{path} holds {', '.join(sorted(left))} of an older training: choose another --out.")
-        self.members = 0
+        # refused now where one of them is in use, and not when the others are trained
+        self.runs = {name: RunFolder(path / name, overwrite) for name in names}
+        self._recorders: list[Recorder] = []
+
+    @property
+    def members(self) -> int:
+        """How many runs have saved something."""
+        return sum(recorder.has_saved for recorder in self._recorders)
 
     def begin_with(self, recorder: Recorder) -> None:
-        """Writes the config once the first of the runs has something to show; counts those that have."""
+        """Writes the config, over an older one's once the first of the runs has something to show."""
+        self._recorders.append(recorder)
         on_epoch = recorder.trainer.on_epoch
         # of the first run, whose seed is where a repetition begins
         self._config = self._config or {**config_of(recorder.run), **self._more}
+        if self.is_new:
+            # from here on runs that are killed can go on
+            self.begin(self._config)
 
         def noted(metrics: Metrics, keep: bool) -> None:
-            first = recorder.folder is not None and not recorder.folder.begun
             on_epoch(metrics, keep)
-            if first:
-                self.members += 1
-            if not self.begun:
+            if recorder.has_saved and not self.begun:
                 self.begin(self._config)
 
         recorder.trainer.on_epoch = noted
 
 
-__all__ = ["Runs", "train_many"]
+__all__ = ["Runs", "resume_many", "train_many"]

@@ -5,12 +5,15 @@ Models name alike what they have in common, so that ``--latent-dim`` or ``--like
 
 from __future__ import annotations
 
+import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from aezoo.config import Choice, Config, Sizes, chosen, listed, split_choice
 from aezoo.schedules import Weight, describe
+
+MOST_REGULARIZERS = 100
 
 
 class WeightedChoice(Choice):
@@ -27,7 +30,14 @@ class WeightedChoice(Choice):
         return super().__str__() if self.weight == 1 else f"{super().__str__()} × {describe(self.weight)}"
 
 
-Choices = Annotated[tuple[WeightedChoice, ...], BeforeValidator(listed)]
+def _few(value: Any) -> Any:
+    found = listed(value)
+    if len(found) > MOST_REGULARIZERS:
+        raise ValueError(f"at most {MOST_REGULARIZERS} regularizers")
+    return found
+
+
+Choices = Annotated[tuple[WeightedChoice, ...], BeforeValidator(_few)]
 
 
 class ModelConfig(Config):
@@ -73,6 +83,20 @@ class PointConfig(ModelConfig):
     )
 
 
+def split_every(text: str) -> tuple[float, str]:
+    """``"500 steps"`` as ``(500, "step")``; raises ValueError for anything but epochs, steps and minutes."""
+    match = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,6})?)?\s*(epoch|step|minute)s?\s*", text, re.ASCII)
+    count, unit = (float(match[1] or 1), match[2]) if match else (0.0, "")
+    if count <= 0 or (unit != "minute" and count % 1):
+        raise ValueError("this is epoch, or a number of epochs, steps or minutes, such as 500 steps")
+    return count, unit
+
+
+def _every(text: str) -> str:
+    count, unit = split_every(text)
+    return unit if count == 1 else f"{count:.6f}".rstrip("0").rstrip(".") + f" {unit}s"
+
+
 class TrainConfig(Config):
     """How a model is trained."""
 
@@ -101,6 +125,9 @@ class TrainConfig(Config):
     patience: int | None = Field(
         None, ge=1, description="stop after so many epochs without a better validation loss, and keep the best weights"
     )
+    save_every: Annotated[str, AfterValidator(_every)] = Field(
+        "epoch", description="how often to save: epoch, or such as 3 epochs, 500 steps, 10 minutes"
+    )
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -112,6 +139,9 @@ class TrainConfig(Config):
             raise ValueError("patience watches the validation loss, and validation is 0: hold rows out")
         return self
 
+
+MAY_CHANGE = ("epochs", "save_every", "device")
+"""Options of training that a run may go on with other values of, once it was broken off."""
 
 PLACES = (
     *("model", "data", "data_dir", "labels", "out", "overwrite", "config", "json", "trackers", "progress", "help"),

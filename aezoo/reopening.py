@@ -9,6 +9,7 @@ from aezoo import registry
 from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split, Splits, open_data, reopen
 from aezoo.errors import DataError, UsageError, near_misses
+from aezoo.options import TrainConfig
 from aezoo.training import Header, load_model, pick_device, run_config
 
 SPLITS = ("train", "validation", "test", "all")
@@ -36,7 +37,7 @@ def splits_of(
     training: dict[str, Any] = {}
     if Path(path).is_dir() and data is None:
         config = run_config(path)
-        training = config.get("training") or {}
+        training = _training(config.get("training"))
         dataset = reopen(config.get("data") or {}, labels=labels, data_dir=data_dir)
     else:
         if data is None and header.data.name not in registry.datasets:
@@ -52,6 +53,14 @@ def splits_of(
             f"{dataset.spec.shape}."
         )
     return dataset.split(training.get("validation"), training.get("seed", 0))
+
+
+def _training(recorded: Any) -> dict[str, Any]:
+    """What of a run's training decides its splits."""
+    if not isinstance(recorded, dict | None):
+        raise UsageError("what the run says of its training is not what aezoo train writes: name the data by --data.")
+    given = {key: value for key, value in (recorded or {}).items() if key in ("validation", "seed")}
+    return TrainConfig.parse(given, owner="training of the run").model_dump()
 
 
 def rows_of(splits: Splits, which: str) -> Split:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import tomllib
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,9 +15,16 @@ from aezoo.cli.output import as_json, figure, note, print_json, print_table
 from aezoo.errors import RunInterruptedError, UnknownNameError, UsageError, near_misses
 from aezoo.options import TrainConfig
 
+if TYPE_CHECKING:
+    from aezoo.api import Run
+    from aezoo.many import Runs
+
 DEFAULT_MODEL = "contractive"
 # what a config file may hold beside the options of the model and of training
 IN_FILE = ("model", "data", "data_dir", "labels", "out", "seeds")
+# a hundred times what all options take
+MOST_CONFIG = 256 << 10
+MOST_DOTS = 100
 
 
 class TrainCommand(Sectioned):
@@ -58,37 +65,41 @@ def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: An
     command = ctx.command
     flags = {str(o.opts[0])[2:].replace("-", "_"): o.field_name for o in command.params if isinstance(o, ConfigOption)}
     options = {**_from_file(settings, flags, name), **given(command, ctx)}
-    from aezoo import api
+    from aezoo import api, many
 
     dataset = _open_data(arguments, settings, source)
     out = arguments["out"] or settings.get("out") or _free_folder(name, dataset.spec.name)
     seeds = settings.get("seeds") if arguments["seeds"] is None else arguments["seeds"]
     try:
         if seeds is not None:
-            _train_seeds(name, dataset, seeds, as_json, out=out, overwrite=overwrite, **options)
+            runs = many.train_many(name, dataset, seeds=seeds, out=out, overwrite=overwrite, **options)
+            say_runs(runs, as_json)
             return
         run = api.train(name, dataset, out=out, overwrite=overwrite, **options)
     except KeyboardInterrupt as stop:
         raise RunInterruptedError(str(stop) or "interrupted.") from None
+    say_run(run, as_json)
+
+
+def say_run(run: Run, as_json: bool) -> None:
+    """Prints what came of a run."""
     for line in run.notes:
         note(line)
     if as_json:
-        print_json({"run": str(run.folder), "model": name, **run.results})
+        print_json({"run": str(run.folder), "model": run.name, **run.results})
         return
     print_table([(key, figure(value)) for key, value in run.results.items()], ("test split", ""), right=(1,))
     click.echo(f"run: {run.folder} ({', '.join(path.name for path in run.pictures)})")
     click.echo(f"next: aezoo evaluate {run.folder}    or in Python: aezoo.load({str(run.folder)!r})")
 
 
-def _train_seeds(name: str, dataset: Any, seeds: int, as_json: bool, **options: Any) -> None:
-    from aezoo import many
-
-    runs = many.train_many(name, dataset, seeds=seeds, **options)
+def say_runs(runs: Runs, as_json: bool) -> None:
+    """Prints what came of runs with several seeds."""
     for line in runs.notes:
         note(line)
     if as_json:
         found = {"mean": runs.mean, "deviation": runs.deviation, "failed": runs.failed}
-        print_json({"run": str(runs.folder), "model": name, "runs": runs.names, **found})
+        print_json({"run": str(runs.folder), "model": runs[0].name, "runs": runs.names, **found})
         return
     rows = [(key, _spread(value, runs.deviation[key])) for key, value in runs.mean.items()]
     print_table(rows, ("test split", "mean ± deviation"), right=(1,))
@@ -118,16 +129,16 @@ def _read_settings(path: str | None) -> tuple[dict[str, Any], dict[str, Any] | N
     """The options that a TOML file holds; or those of a run's own config.json, and what the run was trained on."""
     if path is None:
         return {}, None
+    source = None
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = _text_of(path)
         if path.endswith(".json"):
-            run = json.loads(text)
-            if "settings" in run:
-                raise UsageError(f"{path} is of runs with several settings: give the config.json of one of them.")
-            seeds = {"seeds": run["seeds"]} if "seeds" in run else {}
-            return {"model": str(run["model"]), **run["config"], **run["training"], **seeds}, dict(run["data"])
-        values = tomllib.loads(text)
+            values, source = _run_settings(json.loads(text), path)
+        else:
+            values = _toml(text)
     except (OSError, ValueError, TypeError, KeyError, RecursionError) as error:
+        if isinstance(error, UsageError):
+            raise
         raise UsageError(
             f"config {path} cannot be read ({error}): give a TOML file, or the config.json of a run."
         ) from None
@@ -136,7 +147,29 @@ def _read_settings(path: str | None) -> tuple[dict[str, Any], dict[str, Any] | N
             raise UsageError(f"config {path}: 'seeds' must be a whole number.")
         if key in IN_FILE and key != "seeds" and not isinstance(value, str):
             raise UsageError(f"config {path}: {key!r} must be a text; options stand at the top, not in sections.")
-    return {key.replace("-", "_"): value for key, value in values.items()}, None
+    return {key.replace("-", "_"): value for key, value in values.items()}, source
+
+
+def _text_of(path: str) -> str:
+    with Path(path).open("rb") as file:
+        content = file.read(MOST_CONFIG + 1)
+    if len(content) > MOST_CONFIG:
+        raise ValueError(f"more than {MOST_CONFIG >> 10} KiB")
+    return content.decode("utf-8")
+
+
+def _toml(text: str) -> dict[str, Any]:
+    # Python's reader takes seconds for a key of thousands of parts
+    if any(line.count(".") > MOST_DOTS for line in text.splitlines()):
+        raise ValueError(f"a line with more than {MOST_DOTS} dots")
+    return tomllib.loads(text)
+
+
+def _run_settings(run: dict[str, Any], path: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    if "settings" in run:
+        raise UsageError(f"{path} is of runs with several settings: give the config.json of one of them.")
+    seeds = {"seeds": run["seeds"]} if "seeds" in run else {}
+    return {"model": run["model"], **run["config"], **run["training"], **seeds}, dict(run["data"])
 
 
 def _open_data(arguments: dict[str, Any], settings: dict[str, Any], source: dict[str, Any] | None) -> Any:

@@ -11,8 +11,10 @@ if TYPE_CHECKING:
     from aezoo.training.checkpoint import MODEL_FILE, Header, build_model, load_model, read_header, save_model
     from aezoo.training.events import Events
     from aezoo.training.files import write_text, write_whole
-    from aezoo.training.folder import CONFIG_FILE, INSPECT_FOLDER, RunFolder, run_config
+    from aezoo.training.folder import CONFIG_FILE, INSPECT_FOLDER, RESULTS_FILE, RunFolder, run_config
     from aezoo.training.progress import Progress
+    from aezoo.training.saving import terminate
+    from aezoo.training.state import STATE_FILE, State
     from aezoo.training.together import NotTogetherError, Together, pays
     from aezoo.training.trainer import Metrics, Trainer, pick_device
 
@@ -27,6 +29,7 @@ _NAMES = {
     "CONFIG_FILE": "aezoo.training.folder",
     "Events": "aezoo.training.events",
     "INSPECT_FOLDER": "aezoo.training.folder",
+    "RESULTS_FILE": "aezoo.training.folder",
     "RunFolder": "aezoo.training.folder",
     "run_config": "aezoo.training.folder",
     "write_text": "aezoo.training.files",
@@ -36,7 +39,10 @@ _NAMES = {
     "Together": "aezoo.training.together",
     "pays": "aezoo.training.together",
     "Metrics": "aezoo.training.trainer",
+    "STATE_FILE": "aezoo.training.state",
+    "State": "aezoo.training.state",
     "Trainer": "aezoo.training.trainer",
+    "terminate": "aezoo.training.saving",
     "pick_device": "aezoo.training.trainer",
 }
 __getattr__ = exporter(__name__, _NAMES)
@@ -44,12 +50,15 @@ __all__ = [
     "CONFIG_FILE",
     "INSPECT_FOLDER",
     "MODEL_FILE",
+    "RESULTS_FILE",
+    "STATE_FILE",
     "Events",
     "Header",
     "Metrics",
     "NotTogetherError",
     "Progress",
     "RunFolder",
+    "State",
     "Together",
     "TrainConfig",
     "Trainer",
@@ -60,6 +69,7 @@ __all__ = [
     "read_header",
     "run_config",
     "save_model",
+    "terminate",
     "write_text",
     "write_whole",
 ]

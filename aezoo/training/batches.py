@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
+from itertools import islice
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -62,8 +63,8 @@ class Batches(Protocol):
         """Rows in all."""
         ...
 
-    def epoch(self, batch_size: int, order: torch.Generator | None = None) -> Iterator[Tensor]:
-        """Batches (B, *X) on the model's device; the last may be smaller, or one row larger."""
+    def epoch(self, batch_size: int, order: torch.Generator | None = None, skip: int = 0) -> Iterator[Tensor]:
+        """Batches (B, *X) on the model's device, but the first ``skip``; the last may be smaller, or one row larger."""
         ...
 
 
@@ -76,7 +77,12 @@ class Resident:
     def __len__(self) -> int:
         return len(self.rows)
 
-    def epoch(self, batch_size: int, order: torch.Generator | None = None) -> Iterator[Tensor]:  # noqa: D102
+    def epoch(  # noqa: D102
+        self, batch_size: int, order: torch.Generator | None = None, skip: int = 0
+    ) -> Iterator[Tensor]:
+        return islice(self._epoch(batch_size, order), skip, None)
+
+    def _epoch(self, batch_size: int, order: torch.Generator | None) -> Iterator[Tensor]:
         if order is None:
             yield from self.rows.split(batch_size)
             return
@@ -100,10 +106,13 @@ class _Read(ABC):
     def __len__(self) -> int:
         return len(self.split)
 
-    def epoch(self, batch_size: int, order: torch.Generator | None = None) -> Iterator[Tensor]:
-        in_order = self.split.batches(batch_size)
-        read = in_order if order is None else self._batches(shuffled(len(self), batch_size, order))
-        yield from map(self.model.prepare, read)
+    def epoch(self, batch_size: int, order: torch.Generator | None = None, skip: int = 0) -> Iterator[Tensor]:
+        if order is None:
+            yield from islice(map(self.model.prepare, self.split.batches(batch_size)), skip, None)
+            return
+        # what is skipped is not read: reading draws random numbers
+        positions = islice(shuffled(len(self), batch_size, order), skip, None)
+        yield from map(self.model.prepare, self._batches(positions))
 
     @abstractmethod
     def _batches(self, positions: Iterator[Tensor]) -> Iterable[Tensor]:
@@ -145,10 +154,19 @@ class Mapped:
     def __len__(self) -> int:
         return len(self.split)
 
-    def epoch(self, batch_size: int, order: torch.Generator | None = None) -> Iterator[Tensor]:  # noqa: D102
+    def epoch(  # noqa: D102
+        self, batch_size: int, order: torch.Generator | None = None, skip: int = 0
+    ) -> Iterator[Tensor]:
         positions = None if order is None else torch.randperm(len(self), generator=order).numpy()
-        for chunk in ahead(self._chunks(positions, batch_size)):
-            yield from self._batches(chunk, batch_size, join=order is not None)
+        # what is skipped is not read, but for the rest of a chunk
+        chunks, batches = divmod(skip, self._together(batch_size))
+        for chunk in ahead(self._chunks(positions, batch_size, chunks)):
+            yield from islice(self._batches(chunk, batch_size, join=order is not None), batches, None)
+            batches = 0
+
+    def _together(self, batch_size: int) -> int:
+        """How many batches are read in one go."""
+        return max(1, READ_BYTES // (batch_size * _bytes_of(self.split.dataset.x)))
 
     def _batches(self, chunk: Chunk, batch_size: int, join: bool) -> Iterator[Tensor]:
         raw, place = (t.to(self.model.device, non_blocking=True) for t in chunk)
@@ -160,13 +178,13 @@ class Mapped:
             join=join,
         )
 
-    def _chunks(self, positions: NDArray | None, batch_size: int) -> Iterator[Chunk]:
+    def _chunks(self, positions: NDArray | None, batch_size: int, skip: int) -> Iterator[Chunk]:
         """Chunks of whole batches; NumPy's functions, since each thread that calls torch's would bring a pool."""
         x, pinned = self.split.dataset.x, self.model.device.type == "cuda"
-        size = batch_size * max(1, READ_BYTES // (batch_size * _bytes_of(x)))
+        size = batch_size * self._together(batch_size)
         at_random(x, positions is not None)
         try:
-            for start, end in spans(len(self), size, join=positions is not None):
+            for start, end in islice(spans(len(self), size, join=positions is not None), skip, None):
                 wanted = np.arange(start, end) if positions is None else positions[start:end]
                 order = np.argsort(self.split.index[wanted])
                 place = np.empty_like(order)

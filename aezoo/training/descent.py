@@ -38,7 +38,7 @@ class Descent:
         self.clip_norm = clip_norm
         self.parameters: list[nn.Parameter] = [p for group in optimizer.param_groups for p in group["params"]]
         self._fused: list[_FusedGroup] = []
-        self._steps = 0
+        self.steps = 0
 
     def backward(self, loss: Tensor) -> None:
         """Gradients of ``loss ()``, which :meth:`move` follows."""
@@ -59,8 +59,8 @@ class Descent:
             self.scaler.unscale_(self.optimizer)
             torch.nn.utils.clip_grad_norm_(self.parameters, self.clip_norm)
         self._move()
-        self._steps += 1
-        if self._steps % SETTLE_EVERY == 0:
+        self.steps += 1
+        if self.steps % SETTLE_EVERY == 0:
             self._settle()
 
     def _move(self) -> None:

@@ -2,12 +2,46 @@
 
 from __future__ import annotations
 
+import contextlib
+import errno
 import os
-import tempfile
-from collections.abc import Callable
+import re
+import secrets
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from aezoo.errors import OutputError
+
+REMEDIES = {
+    errno.ENOSPC: "make room, or choose another place",
+    errno.EDQUOT: "make room, or choose another place",
+    errno.EFBIG: "allow larger files, ulimit -f, or choose another place",
+    errno.EMFILE: "allow more open files, ulimit -n",
+    errno.ENFILE: "close what else is open on this machine",
+    errno.ENAMETOOLONG: "choose a shorter name",
+}
+
+
+@contextlib.contextmanager
+def writing(path: str | Path) -> Iterator[None]:
+    """Says of what the system refuses in the block that ``path`` cannot be written, why, and what helps.
+
+    Raises:
+        OutputError: instead of an OSError.
+    """
+    try:
+        yield
+    except OSError as error:
+        number, reason = _reason(error)
+        remedy = REMEDIES.get(number, "choose another place")
+        raise OutputError(f"{path} cannot be written ({reason}): {remedy}.") from error
+
+
+def _reason(error: OSError) -> tuple[int, str]:
+    # other libraries wrap what the system said in words of their own
+    found = re.search(r"\(os error (\d+)\)", str(error))
+    number = error.errno or (int(found[1]) if found else 0)
+    return number, os.strerror(number) if number else str(error)
 
 
 def write_whole(path: str | Path, write: Callable[[Path], None]) -> None:
@@ -17,24 +51,21 @@ def write_whole(path: str | Path, write: Callable[[Path], None]) -> None:
         OutputError: the folder is missing or not writable, or the disk is full; an older file then stays as it was.
     """
     path = Path(path)
-    beside: Path | None = None
+    # known before there is a file, so that nothing can come between the two and leave it behind
+    beside = path.with_name(f".{path.name[:40]}.{secrets.token_hex(4)}{path.suffix}")
     try:
-        handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=path.suffix)
-        os.close(handle)
-        beside = Path(name)
-        write(beside)
-        # mkstemp makes files for their owner alone; a result is as readable as any other file of this user
-        umask = os.umask(0)
-        os.umask(umask)
-        beside.chmod(0o666 & ~umask)
-        _sync(beside)
-        beside.replace(path)
-        _sync(path.parent)
-    except OSError as error:
-        raise OutputError(f"{path} cannot be written ({error.strerror or error}): choose another place.") from error
+        with writing(path):
+            beside.open("x").close()
+            rights = beside.stat().st_mode
+            write(beside)
+            # safetensors makes a file of its own in this one's place, for its owner alone
+            beside.chmod(rights)
+            sync(beside)
+            beside.replace(path)
+            sync_folder(path.parent)
     finally:
-        if beside is not None:
-            beside.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            beside.unlink()
 
 
 def write_text(path: str | Path, text: str) -> None:
@@ -46,9 +77,33 @@ def write_text(path: str | Path, text: str) -> None:
     write_whole(path, write)
 
 
-def _sync(path: Path) -> None:
+def append_text(path: str | Path, text: str) -> None:
+    """Adds ``text`` to a file, all of it or nothing; raises OutputError."""
+    with writing(path), Path(path).open("ab", buffering=0) as file:
+        size = file.seek(0, os.SEEK_END)
+        content = text.encode()
+        try:
+            if file.write(content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        except BaseException:
+            file.truncate(size)
+            raise
+
+
+def sync_folder(path: Path) -> None:
+    """Makes what was renamed in a folder last, on systems whose folders can be opened."""
+    if os.name == "posix":
+        sync(path)
+
+
+def sync(path: Path) -> None:
+    """Waits until a file's content is on the disk; raises OSError."""
     handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
+    except OSError as error:
+        # some file systems have no such thing for folders
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
     finally:
         os.close(handle)

@@ -30,6 +30,7 @@ import torch
 from torch import Tensor, fx, nn
 from torch.func import functional_call
 
+from aezoo import registry
 from aezoo.autoencoder import Autoencoder, Step, Values
 from aezoo.errors import DivergenceError
 from aezoo.parts import Regularizer
@@ -39,6 +40,7 @@ from aezoo.training.batches import Loaded, Redrawn
 from aezoo.training.descent import Descent
 from aezoo.training.heap import pages_kept
 from aezoo.training.optim import learning_rate, make_optimizer
+from aezoo.training.patience import Patience
 from aezoo.training.progress import Progress
 from aezoo.training.record import REMEDY, Record
 from aezoo.training.recorded import NotRecordableError, Recording
@@ -124,7 +126,9 @@ class Together:
         for model in self.models:
             model.train()
         try:
-            with self.progress.of(epochs, len(self.trainers[0].train) * len(courses)), pages_kept(self.device):
+            rows, parts = len(self.trainers[0].train) * len(courses), self.models[0].modules()
+            named = registry.naming(parts, "in training")
+            with self.progress.of(epochs, rows), pages_kept(self.device), named:
                 for epoch in range(1, epochs + 1):
                     outcomes, measured = self._train_epoch(), self._validate()
                     for course, means, validation in zip(courses, outcomes, measured, strict=True):
@@ -349,14 +353,13 @@ class _Course:
         self.trainer = trainer
         self.running = True
         self.error: DivergenceError | None = None
-        self._best, self._best_epoch = math.inf, 0
+        self._patience = Patience(trainer.config.patience)
         self._kept: dict[str, Tensor] | None = None
 
     def note(self, epoch: int, step: int, means: Metrics | DivergenceError, validation: Metrics) -> None:
         """Takes the figures of an epoch; a member that has come to its end takes no more."""
         if not self.running:
             return
-        patience = self.trainer.config.patience
         self.trainer.step = step
         bad = next((name for name, value in validation.items() if not math.isfinite(value)), None)
         if isinstance(means, DivergenceError):
@@ -367,14 +370,12 @@ class _Course:
             return
         measured = {f"validation_{name}": value for name, value in validation.items()}
         watched = measured.get("validation_loss", -math.inf)
-        better = patience is None or watched < self._best
-        if better:
-            self._best, self._best_epoch = watched, epoch
-            self._kept = self._state() if patience else None
+        better = self._patience.note(epoch, watched)
+        if better and self._patience.epochs:
+            self._kept = self._state()
         self.trainer.on_epoch({"epoch": epoch, **means, **measured, "step": step}, better)
-        if patience and epoch - self._best_epoch >= patience:
-            best = f"the best validation loss was epoch {self._best_epoch}'s"
-            self.trainer.notes.append(f"stopped after epoch {epoch}: {best}.")
+        if self._patience.over(epoch):
+            self.trainer.notes.append(self._patience.remark(epoch))
             self.running = False
         if epoch == self.trainer.epochs:
             self.running = False

@@ -3,25 +3,46 @@
 from __future__ import annotations
 
 import copy
+import json
 import math
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from aezoo import registry
 from aezoo.autoencoder import Autoencoder, Step
 from aezoo.data import Splits
-from aezoo.errors import DivergenceError, UsageError
-from aezoo.options import TrainConfig
+from aezoo.errors import CheckpointError, DivergenceError, UsageError
+from aezoo.options import MAY_CHANGE, TrainConfig
 from aezoo.streams import random_stream
 from aezoo.training.batches import Batches, make_batches, steps_of
 from aezoo.training.descent import Descent
 from aezoo.training.heap import pages_kept
 from aezoo.training.optim import forget, learning_rate, make_optimizer
+from aezoo.training.patience import Patience
 from aezoo.training.progress import Progress
 from aezoo.training.record import REMEDY, Record
+from aezoo.training.saving import Saving, Stop, finishing_steps
+from aezoo.training.state import (
+    Position,
+    State,
+    copied,
+    fill,
+    fill_optimizer,
+    generators,
+    optimizer_state,
+    refuse_other,
+    set_generator,
+    set_generators,
+    streams,
+    streams_of,
+    tensors_of,
+)
 from aezoo.training.step import Captured, Plain
+from aezoo.training.tensors import line_of
 
 Metrics = dict[str, float]
 DEFAULT_STEPS = 2000
@@ -38,9 +59,13 @@ class Trainer:
         config: how.
         on_epoch: called after each epoch with its metrics and whether the weights are to be kept.
         progress: where progress is shown.
+        on_save: called with the state whenever ``config.save_every`` says so, and at the end.
+        state: of a trainer of the same model, rows and config, to go on from with the same bits (on a GPU, or with
+            ``compile``, to rounding).
 
     Raises:
         DivergenceError: the loss stopped being finite.
+        CheckpointError: the state is not one of this model.
         UsageError: a device or precision that this machine does not have.
     """
 
@@ -51,10 +76,17 @@ class Trainer:
         config: TrainConfig,
         on_epoch: Callable[[Metrics, bool], None] | None = None,
         progress: Progress | None = None,
+        on_save: Callable[[State], None] | None = None,
+        state: State | None = None,
     ) -> None:
         self.config = config
         self.device = pick_device(config.device)
         self.model = model.to(self.device)
+        self.on_save = on_save
+        self._state: State | None = None
+        if state is not None:
+            # before anything is scaled by what the preprocessing learned
+            fill(model, state.under("model/"))
         self.notes: list[str] = []
         self.on_epoch = on_epoch or (lambda metrics, keep: None)
         self.progress = progress or Progress(enabled=False)
@@ -82,45 +114,150 @@ class Trainer:
         self.total_steps = self.epochs * steps
         if config.warmup >= self.total_steps:
             self.notes.append(f"warmup takes all of the {self.total_steps} steps: the learning rate never reaches lr.")
-        self.step = 0
+        self.step = self.epoch = self._taken = 0
+        self.history: list[Metrics] = []
+        self._lines: list[str] = []
+        self.patience = Patience(config.patience)
+        self.best_weights: dict[str, Tensor] | None = None
+        self._record: Record | None = None
+        self._order_before = self.order.get_state()
+        self._saving = Saving(config.save_every)
+        if state is not None:
+            try:
+                self._restore(state)
+            except (KeyError, IndexError, TypeError, ValueError, RuntimeError) as error:
+                raise CheckpointError(
+                    f"the state of training is not one of this training: {line_of(error)}."
+                ) from error
         self._gradients = Captured(Plain(model, self._main, self.autocast), self.total_steps, compiled=config.compile)
 
     def fit(self) -> list[Metrics]:
-        """Trains to the end or until patience runs out; returns the metrics of each epoch."""
-        history: list[Metrics] = []
-        best, best_epoch, best_weights = math.inf, 0, None
+        """Trains to the end or until patience runs out; returns the metrics of each epoch, earlier ones included.
+
+        With ``on_save``, Ctrl-C and SIGTERM finish the step and save before they raise.
+        """
+        progress = self.progress.of(self.epochs, len(self.train))
         # the noise of training is a stream of its own, so that the caller's is left as it was
-        stream, progress = random_stream(self.config.seed, self.device), self.progress.of(self.epochs, len(self.train))
-        with stream, progress, pages_kept(self.device):
-            for epoch in range(1, self.epochs + 1):
-                metrics = {"epoch": epoch, **self._train_epoch(), **self._validate(), "step": self.step}
-                history.append(metrics)
-                watched = metrics.get("validation_loss", -math.inf)
-                better = self.config.patience is None or watched < best
-                if better:
-                    best, best_epoch = watched, epoch
-                    best_weights = copy.deepcopy(self.model.state_dict()) if self.config.patience else None
-                self.on_epoch(metrics, better)
-                if self.config.patience and epoch - best_epoch >= self.config.patience:
-                    self.notes.append(
-                        f"stopped after epoch {epoch}: the best validation loss was epoch {best_epoch}'s."
-                    )
-                    break
-        if best_weights is not None:
-            self.model.load_state_dict(best_weights)
+        with (
+            random_stream(self.config.seed, self.device),
+            streams_of(self._state, self.device),
+            progress,
+            pages_kept(self.device),
+            finishing_steps(self.on_save is not None) as stop,
+            registry.naming(self.model.modules(), "in training"),
+        ):
+            if self.step:
+                self.progress.advance(self.epoch * len(self.train) + self._taken * self.batch_size)
+            while self.epoch < self.epochs and not self.patience.over(self.epoch):
+                self._fit_epoch(stop)
+        if self.best_weights is not None:
+            self.model.load_state_dict(self.best_weights)
+        if self.patience.over(self.epoch):
+            self.notes.append(self.patience.remark(self.epoch))
         if self.config.compile and self._gradients.why_not:
             self.notes.append(f"compile was of no use, the plain step was taken: {self._gradients.why_not}.")
-        return history
+        return self.history
 
-    def _train_epoch(self) -> Metrics:
+    def state(self) -> State:
+        """Everything that decides the steps to come, apart from the trainer's own tensors."""
+        sums, pending = (self._record or Record()).so_far()
+        tensors = copied(tensors_of(self.model), "model/")
+        tensors |= {} if self.best_weights is None else copied(self.best_weights, "best/")
+        tensors |= {**streams(self.device), **copied(generators(self.model), "generator/"), "pending": pending}
+        tensors["order"] = self._order_before if self._taken else self.order.get_state()
+        scalars: dict[str, Any] = {}
+        for name, descent in self._descents().items():
+            found, rest = optimizer_state(descent.optimizer, f"optimizer/{name}/")
+            tensors |= found
+            scalars |= rest
+        return State(
+            Position(
+                step=self.step,
+                epoch=self.epoch,
+                batches=self._taken,
+                best=self.patience.best if math.isfinite(self.patience.best) else None,
+                best_epoch=self.patience.best_epoch,
+                sums=sums,
+                lines=tuple(self._lines),
+                moves={name: descent.steps for name, descent in self._descents().items()},
+                scalars=scalars,
+                scaler=self.scaler.state_dict(),
+                threads=torch.get_num_threads(),
+                how=self._how(),
+            ),
+            tensors,
+        )
+
+    def _how(self) -> dict[str, Any]:
+        """What a run cannot change on its way."""
+        given = self.config.model_dump(mode="json", exclude={*MAY_CHANGE, "validation"})
+        held_out = 0 if self.validation is None else len(self.validation)
+        return {**given, "batch_size": self.batch_size, "rows": len(self.train), "validation": held_out}
+
+    def _restore(self, state: State) -> None:
+        """Takes over a state, but for the model's tensors and the random streams."""
+        self._state = state
+        at = state.position
+        for name, value in self._how().items():
+            if at.how.get(name) != value:
+                raise ValueError(f"{name} was {at.how.get(name)!r}, and is {value!r}")
+        state.refuse_senseless(self.batch_size, len(self.train), ("loss", "reconstruction", *self.model.regularizers))
+        self.step, self.epoch, self._taken = at.step, at.epoch, at.batches
+        self.history, self._lines = state.history, list(at.lines)
+        self.patience.best, self.patience.best_epoch = math.inf if at.best is None else at.best, at.best_epoch
+        best = state.under("best/")
+        if best:
+            refuse_other(self.model.state_dict(), best)
+        self.best_weights = {n: t.to(self.device) for n, t in best.items()} or None
+        if self._taken:
+            self._record = Record.going_on(at.sums, state.tensors["pending"])
+        set_generators(self.model, state.under("generator/"))
+        set_generator(self.order, state.tensors["order"])
+        for name, descent in self._descents().items():
+            prefix = f"optimizer/{name}/"
+            scalars = {key[len(prefix) :]: value for key, value in at.scalars.items() if key.startswith(prefix)}
+            fill_optimizer(descent.optimizer, state.under(prefix), scalars)
+            descent.steps = at.moves[name]
+        if self.scaler.is_enabled():
+            self.scaler.load_state_dict(at.scaler)
+
+    def _descents(self) -> dict[str, Descent]:
+        # a regularizer's name has no slash, so that none can be "/main"
+        return {"/main": self._main, **self._against}
+
+    def _fit_epoch(self, stop: Stop) -> None:
+        metrics = {"epoch": self.epoch + 1, **self._train_epoch(stop), **self._validate(), "step": self.step}
+        self.epoch, self._taken, self._record = self.epoch + 1, 0, None
+        self.history.append(metrics)
+        self._lines.append(json.dumps(metrics))
+        better = self.patience.note(self.epoch, metrics.get("validation_loss", -math.inf))
+        if better and self.config.patience:
+            self.best_weights = copy.deepcopy(self.model.state_dict())
+        ended = self.epoch == self.epochs or self.patience.over(self.epoch)
+        saved = bool(stop.signal) or ended or self._saving.after_epoch(self.epoch)
+        if saved:
+            self._save()
+        self.on_epoch(metrics, better)
+        if stop.signal:
+            if not saved:
+                self._save()
+            raise stop.error()
+
+    def _train_epoch(self, stop: Stop) -> Metrics:
         self.model.train()
         self._gradients.renew()
-        record = Record()
-        for x in self.train.epoch(self.batch_size, self.order):
+        self._record = record = self._record or Record()
+        self._order_before = self.order.get_state()
+        for x in self.train.epoch(self.batch_size, self.order, self._taken):
             outcome = self._train_step(x)
             record.add(outcome, len(x), self.step)
             self.step += 1
+            self._taken += 1
             self.progress.advance(len(x))
+            if stop.signal or self._saving.after_step(self.step):
+                self._save()
+                if stop.signal:
+                    raise stop.error()
         means = record.means()
         # the loss of a step says nothing of the weights that the last step left
         parameters = dict(self.model.named_parameters())
@@ -129,6 +266,11 @@ class Trainer:
             if not whole:
                 raise DivergenceError(f"weights {name!r} stopped being finite by step {self.step}: {REMEDY}.")
         return means
+
+    def _save(self) -> None:
+        if self.on_save is not None:
+            self.on_save(self.state())
+        self._saving.done()
 
     def _train_step(self, x: Tensor) -> Step:
         lr = learning_rate(self.config, self.step, self.total_steps)
@@ -158,14 +300,15 @@ def pick_device(name: str) -> torch.device:
     """``auto`` is the GPU where there is one; raises UsageError for a device that is not there."""
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    # before torch is asked, which imports modules by the names of others
+    if name.partition(":")[0] not in ("cpu", "cuda"):
+        raise UsageError(f"device {name!r} cannot be used: use --device auto, cpu, cuda or cuda:N.")
     try:
         device = torch.device(name)
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError, NotImplementedError) as error:
         reason = str(error).splitlines()[0]
         raise UsageError(f"device {name!r} cannot be used ({reason}): use --device auto or cpu.") from None
-    if device.type not in ("cpu", "cuda"):
-        raise UsageError(f"device {name!r} is not supported: use auto, cpu or cuda.")
     return device
 
 

@@ -46,7 +46,7 @@ def test_seeds_stand_in_a_config_file_too(cli, tmp_path):
 def test_bad_seeds_are_refused_in_one_line(cli, tmp_path):
     result = cli("train", *QUICK, "--seeds", "0")
     assert result.status == 2
-    assert result.err == "aezoo: error: seeds is a number of runs, 1 at least (got 0).\n"
+    assert result.err == "aezoo: error: seeds is a number of runs, 1 at least and 100,000 at most (got 0).\n"
     assert not (tmp_path / "runs").exists()
 
 

@@ -1,4 +1,6 @@
 import json
+import os
+import signal
 import subprocess
 import sys
 
@@ -23,7 +25,8 @@ def test_everything_defaulted_leaves_a_whole_run(cli, tmp_path):
     folder = tmp_path / "runs" / "contractive-digits"
     names = {path.name for path in folder.iterdir()}
     pictures = {"loss.png", "reconstructions.png", "codes.png"}
-    assert names == {"config.json", "metrics.jsonl", "model.safetensors", "results.json"} | pictures
+    files = {"config.json", "metrics.jsonl", "model.safetensors", "state.safetensors", "results.json"}
+    assert names == files | pictures
     assert "runs/contractive-digits" in result.out
     assert "aezoo evaluate runs/contractive-digits" in result.out
     assert "squared_error" in result.out
@@ -269,22 +272,23 @@ def test_same_seed_same_bytes_and_another_seed_others(cli, tmp_path):
     assert (tmp_path / "a" / "metrics.jsonl").read_text() == (tmp_path / "b" / "metrics.jsonl").read_text()
 
 
-def test_ctrl_c_keeps_the_last_checkpoint_and_says_where(cli, tmp_path, monkeypatch):
-    from aezoo.training import Trainer
+def test_ctrl_c_finishes_the_step_saves_and_says_how_to_go_on(cli, tmp_path, monkeypatch):
+    from aezoo.training import State, Trainer
 
-    whole = Trainer._train_epoch
+    step = Trainer._train_step
 
-    def interrupted(self):
-        if self.step > 0:
-            raise KeyboardInterrupt
-        return whole(self)
+    def pressed(self, x):
+        if self.step == 13:
+            os.kill(os.getpid(), signal.SIGINT)
+        return step(self, x)
 
-    monkeypatch.setattr(Trainer, "_train_epoch", interrupted)
+    monkeypatch.setattr(Trainer, "_train_step", pressed)
     result = cli("train", "--hidden", "8", "--epochs", "5", "--out", "run")
     assert result.status == 130
-    assert_one_line(result, "run", "last whole epoch")
+    assert_one_line(result, "aezoo resume run")
     assert aezoo.load(tmp_path / "run") is not None
     assert len((tmp_path / "run" / "metrics.jsonl").read_text().splitlines()) == 1
+    assert State.load(tmp_path / "run").position.step == 14
 
 
 def test_a_loss_that_is_not_finite_stops_and_keeps_the_last_good_checkpoint(cli, tmp_path):
@@ -332,12 +336,12 @@ def test_a_run_is_repeated_bit_for_bit_from_its_own_config(cli, tmp_path):
 def test_a_full_disk_gets_one_line(cli, monkeypatch):
     from safetensors import SafetensorError
 
-    from aezoo.training import checkpoint
+    from aezoo.training import tensors
 
     def full(*arguments):
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(tensors, "save_file", full)
     result = cli("train", *QUICK, "--out", "run")
     assert result.status == 1
     assert_one_line(result, "No space left", "model.safetensors")
@@ -360,7 +364,7 @@ def test_a_closed_stdout_is_no_trouble(tmp_path):
 def test_a_disk_that_fills_up_leaves_the_old_run_as_it_was(cli, tmp_path, monkeypatch):
     from safetensors import SafetensorError
 
-    from aezoo.training import checkpoint
+    from aezoo.training import tensors
 
     assert cli("train", *QUICK, "--out", "run").status == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}
@@ -368,7 +372,7 @@ def test_a_disk_that_fills_up_leaves_the_old_run_as_it_was(cli, tmp_path, monkey
     def full(*arguments):
         raise SafetensorError("No space left on device (os error 28)")
 
-    monkeypatch.setattr(checkpoint, "save_file", full)
+    monkeypatch.setattr(tensors, "save_file", full)
     assert cli("train", *QUICK, "--out", "run", "--overwrite", "--seed", "9").status == 1
     assert {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()} == before
 

@@ -36,13 +36,13 @@ def trainer(model, seed=0, dataset=None, **training):
         made = build_model(model[0], model[1], dataset.spec) if isinstance(model, tuple) else model()
     history = []
     found = Trainer(made, dataset.split(config.validation, seed), config, lambda metrics, keep: history.append(metrics))
-    found.history = history
+    found.lines = history
     return found
 
 
 def assert_same(joint, alone):
-    assert len(joint.history) == len(alone.history)
-    for ours, theirs in zip(joint.history, alone.history, strict=True):
+    assert len(joint.lines) == len(alone.lines)
+    for ours, theirs in zip(joint.lines, alone.lines, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-5, abs=1e-6)
     theirs = alone.model.state_dict()
     for name, tensor in joint.model.state_dict().items():
@@ -110,14 +110,14 @@ def test_sixteen_bits_end_near():
     for seed, member in enumerate(members):
         alone = trainer(("undercomplete", SMALL), seed, precision="bf16")
         alone.fit()
-        assert member.history[-1] == pytest.approx(alone.history[-1], rel=1e-2)
+        assert member.lines[-1] == pytest.approx(alone.lines[-1], rel=1e-2)
 
 
 def test_a_member_that_stops_keeps_its_best_weights_while_others_go_on():
     training = {"epochs": 40, "patience": 2, "lr": 0.05}
     members = [trainer(("vae", SMALL), seed, **training) for seed in range(4)]
     Together(members, alike=True).fit()
-    lengths = {len(member.history) for member in members}
+    lengths = {len(member.lines) for member in members}
     assert len(lengths) > 1
     assert min(lengths) < 40
     for seed, member in enumerate(members):
@@ -149,7 +149,7 @@ def test_one_that_diverges_leaves_the_others_alone():
     with pytest.raises(DivergenceError) as alone:
         trainer(("undercomplete", SMALL), lr=1e30).fit()
     assert str(errors[1]) == str(alone.value)
-    assert members[1].history == []
+    assert members[1].lines == []
     for k in (0, 2):
         other = trainer(("undercomplete", SMALL), **every[k])
         other.fit()

@@ -1,0 +1,80 @@
+"""When the state of training is saved, and how a run is stopped so that nothing is lost."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+
+from aezoo.errors import TerminatedError
+from aezoo.options import split_every
+
+
+class Saving:
+    """Says when a save is due, by an option such as ``epoch``, ``500 steps`` or ``10 minutes``."""
+
+    def __init__(self, every: str) -> None:
+        self.count, self.unit = split_every(every)
+        self._last = time.monotonic()
+
+    def after_step(self, step: int) -> bool:
+        """Whether to save after this step, in the middle of an epoch."""
+        if self.unit == "step":
+            return step % self.count == 0
+        return self.unit == "minute" and time.monotonic() - self._last >= 60 * self.count
+
+    def after_epoch(self, epoch: int) -> bool:
+        """Whether to save after this epoch."""
+        return self.unit == "epoch" and epoch % self.count == 0
+
+    def done(self) -> None:
+        """Notes that there was a save."""
+        self._last = time.monotonic()
+
+
+class Stop:
+    """What Ctrl-C or SIGTERM asked for while a step was under way."""
+
+    def __init__(self) -> None:
+        self.signal = 0
+
+    def error(self) -> BaseException:
+        """What is raised once everything is saved."""
+        return TerminatedError() if self.signal == signal.SIGTERM else KeyboardInterrupt()
+
+
+def terminate(number: int, frame: FrameType | None) -> None:
+    """A handler that lets SIGTERM take the way of an error, so that files and messages are finished."""
+    raise TerminatedError
+
+
+@contextmanager
+def finishing_steps(enabled: bool = True) -> Iterator[Stop]:
+    """Notes Ctrl-C and SIGTERM instead of breaking off; the second one breaks off at once.
+
+    Handlers that a user's program has set are left alone, and outside of the main thread there can be none.
+    """
+    stop = Stop()
+
+    def note(number: int, frame: FrameType | None) -> None:
+        if stop.signal:
+            raise stop.error()
+        stop.signal = number
+
+    known = (signal.default_int_handler, signal.SIG_DFL, terminate)
+    before = {}
+    if enabled and threading.current_thread() is threading.main_thread():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            if signal.getsignal(number) in known:
+                before[number] = signal.signal(number, note)
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+    if stop.signal:
+        # it came after the last step, when nobody looked any more
+        raise stop.error()

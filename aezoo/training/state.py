@@ -1,0 +1,363 @@
+"""The state of training: everything that decides the steps to come.
+
+Weights and buffers, optimizers, the order of the rows and the place in it, random streams, the figures of an epoch that
+is half done, early stopping and the history. A trainer that is given the state of another one goes on with the same
+bits.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+import random
+import struct
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from pydantic import BeforeValidator, Field, JsonValue, ValidationError
+from torch import Tensor, nn
+
+from aezoo.config import Config, listed
+from aezoo.errors import CheckpointError
+from aezoo.training.batches import steps_of
+from aezoo.training.tensors import check_digest, line_of, opened, read_header, write_tensors
+
+FORMAT = 1
+STATE_FILE = "state.safetensors"
+KEY = "aezoo-state"
+PREFIXES = ("model/", "best/", "optimizer/", "generator/", "stream/")
+OF_ADAM, OF_SGD = {"step", "exp_avg", "exp_avg_sq"}, {"momentum_buffer"}
+# of the Mersenne Twister, which torch, Python and NumPy draw from
+KEYS = 624
+# how torch's generator begins: its seed, how many numbers are left, whether it was seeded, and the next number's place
+ENGINE, ENGINE_BYTES = struct.Struct("=QiiQ"), 5056
+STREAMS = {
+    "stream/python": (torch.int64, ((KEYS + 1,),)),
+    "stream/python-gauss": (torch.float64, ((0,), (1,))),
+    "stream/numpy": (torch.int64, ((KEYS,),)),
+    "stream/numpy-gauss": (torch.float64, ((3,),)),
+}
+
+# whole numbers that a float holds
+Count = Annotated[int, Field(ge=0, le=1 << 53)]
+Floats = Annotated[tuple[float, ...], BeforeValidator(listed)]
+Counts = Annotated[tuple[Count, ...], BeforeValidator(listed)]
+Names = Annotated[tuple[str, ...], BeforeValidator(listed)]
+
+
+class Sums(Config):
+    """The figures of an epoch that is half done, but for those that were not read yet, which are a tensor."""
+
+    names: Names = ()
+    sums: Floats = ()
+    count: Count = 0
+    rows: Counts = ()
+    first_step: Count = 0
+
+
+class Position(Config):
+    """Where a run stands, apart from its tensors.
+
+    ``epoch`` counts the whole epochs, ``batches`` those taken of the epoch that is under way. ``lines`` are those of
+    metrics.jsonl, ``how`` says by what options and on how many rows the steps were taken, ``run`` is the run's
+    config.json, ``threads`` how many computed it, on which the last bit of a matrix product can depend.
+    """
+
+    format: int = Field(FORMAT, ge=1)
+    step: Count = 0
+    epoch: Count = 0
+    batches: Count = 0
+    best: float | None = None
+    best_epoch: Count = 0
+    sums: Sums = Sums()
+    lines: Names = ()
+    moves: dict[str, Count] = {}  # noqa: RUF012 - pydantic copies it
+    scalars: dict[str, JsonValue] = {}  # noqa: RUF012
+    scaler: dict[str, Annotated[int | float, Field(ge=0)]] = {}  # noqa: RUF012
+    how: dict[str, JsonValue] = {}  # noqa: RUF012
+    threads: int = 0
+    run: dict[str, JsonValue] = {}  # noqa: RUF012
+
+
+@dataclass
+class State:
+    """A state of training: where it stands, and its tensors by name, on the processor and apart from the trainer's."""
+
+    position: Position
+    tensors: dict[str, Tensor] = field(default_factory=dict)
+
+    def save(self, path: str | Path, run: Mapping[str, Any] | None = None) -> None:
+        """Writes the state, whole or not at all, with the config of its ``run``; raises OutputError."""
+        position = self.position if run is None else self.position.model_copy(update={"run": dict(run)})
+        write_tensors(path, self.tensors, KEY, position.model_dump(mode="json"))
+
+    @classmethod
+    def load(cls, path: str | Path) -> State:
+        """The state of a run's folder, or of the file itself.
+
+        Raises:
+            CheckpointError: the file is missing, broken, damaged, or no state of training.
+        """
+        path = Path(path)
+        try:
+            path = path / STATE_FILE if path.is_dir() else path
+            is_there = path.is_file()
+        except OSError as error:
+            raise CheckpointError(f"{path} cannot be read ({error.strerror}): check the path.") from None
+        if not is_there:
+            raise CheckpointError(f"no state of training at {path}: give the folder of a run that saved one.")
+        values = read_header(path, KEY, "aezoo's training")
+        wanted, written = values.pop("digest", ""), values.get("format")
+        if isinstance(written, int) and written > FORMAT:
+            raise CheckpointError(f"{path} has format {written}, and this aezoo reads up to {FORMAT}: upgrade aezoo.")
+        try:
+            position = Position.model_validate(values)
+        except (ValidationError, RecursionError) as error:
+            raise CheckpointError(f"the header of {path} is not one that aezoo writes ({line_of(error)}).") from None
+        with opened(path) as file:
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        check_digest(path, tensors, wanted)
+        return cls(position, tensors)
+
+    @property
+    def history(self) -> list[dict[str, float]]:
+        """The metrics of each whole epoch; raises ValueError for lines that are none."""
+        found = [json.loads(line) for line in self.position.lines]
+        for number, metrics in enumerate(found, 1):
+            if not (
+                isinstance(metrics, dict) and metrics.get("epoch") == number and all(map(_is_figure, metrics.values()))
+            ):
+                raise ValueError(f"the metrics of epoch {number} are none")
+        return found
+
+    def refuse_senseless(self, batch_size: int, rows: int, names: Sequence[str]) -> None:
+        """Raises ValueError for a place that a training never is at.
+
+        Args:
+            batch_size: rows a step.
+            rows: an epoch.
+            names: of the figures that a step leaves.
+        """
+        at, steps = self.position, steps_of(rows, batch_size)
+        if at.batches > steps or at.step != at.epoch * steps + at.batches or at.best_epoch > at.epoch:
+            raise ValueError(f"step {at.step} is not batch {at.batches} after {at.epoch} epochs")
+        if len(at.lines) != at.epoch:
+            raise ValueError(f"it has the metrics of {len(at.lines)} epochs, and {at.epoch} are done")
+        seen = rows if at.batches == steps else at.batches * batch_size
+        if at.batches and (at.sums.names != tuple(names) or at.sums.count + sum(at.sums.rows) != seen):
+            raise ValueError(f"the figures of the epoch are not of {seen} rows, or of other terms")
+        for name, tensor in self.tensors.items():
+            if not name.startswith(PREFIXES) and name not in ("order", "pending"):
+                raise ValueError(f"an unknown tensor {name!r}")
+            if name == "pending" and tensor.dtype != torch.float64:
+                raise ValueError(f"the figures of the epoch are {_kind(tensor)}")
+
+    def under(self, prefix: str) -> dict[str, Tensor]:
+        """The tensors whose names begin with ``prefix``, by what follows it."""
+        return {name[len(prefix) :]: t for name, t in self.tensors.items() if name.startswith(prefix)}
+
+
+# ------------------------------------------------------------------ the model
+
+
+def tensors_of(model: nn.Module) -> dict[str, Tensor]:
+    """Parameters and buffers, those included that a checkpoint leaves out."""
+    return dict((*model.named_parameters(), *model.named_buffers()))
+
+
+def _is_figure(value: Any) -> bool:
+    return type(value) in (int, float) and math.isfinite(value)
+
+
+def fill(model: nn.Module, found: Mapping[str, Tensor]) -> None:
+    """Sets a model's tensors in place; raises CheckpointError where they are not the model's."""
+    wanted = tensors_of(model)
+    refuse_other(wanted, found)
+    with torch.no_grad():
+        for name, tensor in wanted.items():
+            tensor.copy_(found[name])
+
+
+def refuse_other(wanted: Mapping[str, Tensor], found: Mapping[str, Tensor]) -> None:
+    """Raises CheckpointError unless ``found`` has the names, shapes and types of ``wanted``, a model's tensors."""
+    for name in sorted(wanted.keys() ^ found.keys()):
+        raise CheckpointError(
+            f"{'no' if name in wanted else 'an unknown'} tensor {name!r} is in the state of training."
+        )
+    for name, tensor in wanted.items():
+        if tensor.shape != found[name].shape or tensor.dtype != found[name].dtype:
+            raise CheckpointError(
+                f"tensor {name!r} is {_kind(found[name])} in the state of training, {_kind(tensor)} in the model."
+            )
+
+
+def _kind(tensor: Tensor) -> str:
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"
+
+
+def copied(tensors: Mapping[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    """Copies of tensors on the processor, which training does not move."""
+    return {f"{prefix}{name}": tensor.detach().to("cpu", copy=True) for name, tensor in tensors.items()}
+
+
+# ------------------------------------------------------------------ the optimizers
+
+
+def optimizer_state(optimizer: torch.optim.Optimizer, prefix: str) -> tuple[dict[str, Tensor], dict[str, JsonValue]]:
+    """What an optimizer remembers of each parameter, by number: tensors, and everything else."""
+    tensors, scalars = {}, {}
+    for number, parameter in enumerate(_parameters(optimizer)):
+        for key, value in optimizer.state.get(parameter, {}).items():
+            name = f"{prefix}{number}/{key}"
+            if isinstance(value, Tensor):
+                tensors[name] = value.detach().to("cpu", copy=True)
+            else:
+                scalars[name] = value
+    return tensors, scalars
+
+
+def fill_optimizer(
+    optimizer: torch.optim.Optimizer, tensors: Mapping[str, Tensor], scalars: Mapping[str, JsonValue]
+) -> None:
+    """Gives an optimizer the state that another one had; names are without the prefix.
+
+    Raises:
+        ValueError: it is none of this optimizer's, whose step would read and write by it unchecked.
+    """
+    parameters = {str(number): parameter for number, parameter in enumerate(_parameters(optimizer))}
+    states: dict[int, dict[str, Any]] = {}
+    for name, value in (*tensors.items(), *scalars.items()):
+        number, _, key = name.partition("/")
+        if number not in parameters:
+            raise ValueError(f"the optimizer has no parameter {number!r}")
+        parameter = parameters[number]
+        _refuse_odd(optimizer, parameter, key, value)
+        if isinstance(value, Tensor) and value.shape == parameter.shape:
+            # in the memory layout of the parameter, which a fused step takes for granted
+            value = torch.empty_like(parameter).copy_(value)
+        states.setdefault(int(number), {})[key] = value
+    for place, held in states.items():
+        if isinstance(optimizer, torch.optim.Adam) and len(held) < len(OF_ADAM):
+            raise ValueError(f"the optimizer's state of parameter {place} lacks {min(OF_ADAM - held.keys())}")
+    optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
+
+
+def _refuse_odd(optimizer: torch.optim.Optimizer, parameter: Tensor, key: str, value: Any) -> None:
+    known = OF_ADAM if isinstance(optimizer, torch.optim.Adam) else OF_SGD
+    is_tensor = isinstance(value, Tensor)
+    if key == "step" and is_tensor:
+        is_fine = value.dtype in (torch.float32, torch.float64) and value.shape == () and 0 <= float(value) < 1 << 53
+    elif is_tensor:
+        is_fine = value.dtype == parameter.dtype and value.shape == parameter.shape
+    else:
+        # what SGD without momentum remembers
+        is_fine = value is None and key == "momentum_buffer"
+    if key not in known or not is_fine:
+        shown = _kind(value) if is_tensor else repr(value)[:60]
+        raise ValueError(f"the optimizer's {key!r} of a parameter {_kind(parameter)} cannot be {shown}")
+
+
+def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    return [parameter for group in optimizer.param_groups for parameter in group["params"]]
+
+
+# ------------------------------------------------------------------ random streams
+
+
+def streams(device: torch.device) -> dict[str, Tensor]:
+    """The states of the random streams that a run draws from: torch's, and those that a user's own code may take."""
+    _, python, gauss = random.getstate()
+    numpy: Any = np.random.get_state(legacy=True)
+    _, keys, place, has_gauss, cached = numpy
+    found = {
+        "stream/cpu": torch.get_rng_state(),
+        "stream/python": torch.tensor(python, dtype=torch.int64),
+        "stream/python-gauss": torch.tensor([] if gauss is None else [gauss], dtype=torch.float64),
+        "stream/numpy": torch.from_numpy(keys.astype(np.int64)),
+        "stream/numpy-gauss": torch.tensor([place, has_gauss, cached], dtype=torch.float64),
+    }
+    if device.type == "cuda":
+        found["stream/cuda"] = torch.cuda.get_rng_state(device)
+    return found
+
+
+@contextmanager
+def streams_of(state: State | None, device: torch.device) -> Iterator[None]:
+    """Lets the streams go on from where a state left them; Python's and NumPy's are the caller's again afterwards."""
+    if state is None:
+        yield
+        return
+    theirs = random.getstate(), np.random.get_state()
+    try:
+        try:
+            _set_streams(state.tensors, device)
+        except (KeyError, TypeError, ValueError, RuntimeError, OverflowError) as error:
+            raise CheckpointError(f"the random streams of the state of training are none: {line_of(error)}.") from error
+        yield
+    finally:
+        random.setstate(theirs[0])
+        np.random.set_state(theirs[1])
+
+
+def _set_streams(found: Mapping[str, Tensor], device: torch.device) -> None:
+    """Sets the streams to where they were; that of a GPU only where there was one."""
+    for name, (dtype, sizes) in STREAMS.items():
+        if found[name].dtype != dtype or tuple(found[name].shape) not in sizes:
+            raise ValueError(f"{name} is {_kind(found[name])}")
+    if _kind(found["stream/cpu"]) != _kind(torch.get_rng_state()):
+        raise ValueError(f"stream/cpu is {_kind(found['stream/cpu'])}")
+    gauss = found["stream/python-gauss"].tolist()
+    place, has_gauss, cached = found["stream/numpy-gauss"].tolist()
+    if not 0 <= place <= KEYS:
+        raise ValueError(f"NumPy's stream is at {place} of {KEYS} numbers")
+    set_generator(torch.default_generator, found["stream/cpu"])
+    random.setstate((3, tuple(found["stream/python"].tolist()), gauss[0] if gauss else None))
+    keys = found["stream/numpy"].numpy().astype(np.uint32)
+    np.random.set_state(("MT19937", keys, int(place), int(has_gauss), cached))
+    if device.type == "cuda" and "stream/cuda" in found:
+        torch.cuda.set_rng_state(found["stream/cuda"], device)
+
+
+def generators(model: nn.Module) -> dict[str, Tensor]:
+    """The states of the generators that parts keep for themselves, by module and attribute."""
+    return {f"{path}:{name}": generator.get_state() for path, name, generator in _kept(model) if generator is not None}
+
+
+def set_generators(model: nn.Module, found: Mapping[str, Tensor]) -> None:
+    """Gives parts the generators that they had; one that a part makes at its first use is made.
+
+    Raises:
+        ValueError: a part keeps no generator there, or the state is none of a generator.
+    """
+    kept = {f"{path}:{name}": (path, name, generator) for path, name, generator in _kept(model)}
+    for key, state in found.items():
+        if key not in kept:
+            raise ValueError(f"no part keeps a generator {key!r}")
+        path, name, generator = kept[key]
+        generator = generator or torch.Generator(getattr(model, "device", "cpu"))
+        set_generator(generator, state)
+        setattr(model.get_submodule(path), name, generator)
+
+
+def set_generator(generator: torch.Generator, state: Tensor) -> None:
+    """Sets a generator to where another was; raises ValueError for a state that it would read beyond the end of."""
+    if state.dtype != torch.uint8:
+        raise ValueError(f"the state of a random stream is {_kind(state)}")
+    if generator.device.type == "cpu" and state.numel() == ENGINE_BYTES:
+        _, left, _, place = ENGINE.unpack_from(bytes(state.view(-1).tolist()))
+        # torch itself looks at each of the two alone
+        if left + place > KEYS + 1:
+            raise ValueError(f"a random stream is at {place} with {left} left, of {KEYS} numbers")
+    generator.set_state(state)
+
+
+def _kept(model: nn.Module) -> Iterator[tuple[str, str, torch.Generator | None]]:
+    for path, module in model.named_modules():
+        for name, value in vars(module).items():
+            if isinstance(value, torch.Generator) or (value is None and "generator" in name):
+                yield path, name, value
