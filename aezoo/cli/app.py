@@ -6,8 +6,8 @@ import click
 
 import aezoo
 from aezoo import registry
-from aezoo.cli import find, inspect, train, use
-from aezoo.errors import near_misses
+from aezoo.cli import check, find, inspect, new, resume, train, use
+from aezoo.errors import PluginError, near_misses
 
 
 class App(click.Group):
@@ -32,11 +32,32 @@ class App(click.Group):
         return super().resolve_command(ctx, args)
 
     def _added(self) -> dict[str, click.Command]:
-        return {
-            command.name: command
-            for _, command in registry.plugins.commands()
-            if isinstance(command, click.Command) and command.name and command.name not in self.commands
-        }
+        found: dict[str, click.Command] = {}
+        owners: dict[str, registry.Plugin] = {}
+        for plugin, command in registry.plugins.commands():
+            if not isinstance(command, click.Command) or not command.name:
+                plugin.error = "aezoo_commands gave something that is no click.Command with a name."
+            elif command.name in self.commands:
+                plugin.remark(f"its command {command.name!r} is left out, since aezoo has one of that name")
+            elif owners.setdefault(command.name, plugin) is not plugin:
+                found[command.name] = _ambiguous(command.name, owners[command.name], plugin)
+            else:
+                found[command.name] = command
+        return found
+
+
+def _ambiguous(name: str, *owners: registry.Plugin) -> click.Command:
+    """Stands for a command that several plugins have, and says so when it is used."""
+    message = (
+        f"command {name!r} is of {' and '.join(owner.title for owner in owners)}: uninstall one, or set "
+        f"AEZOO_DISABLE_PLUGINS={owners[-1].name} to leave one out."
+    )
+
+    def refuse() -> None:
+        raise PluginError(message)
+
+    anything = {"ignore_unknown_options": True, "allow_extra_args": True}
+    return click.Command(name, callback=refuse, help=message, context_settings=anything, add_help_option=False)
 
 
 @click.group(cls=App, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
@@ -50,6 +71,7 @@ def app() -> None:
 
 for command in (
     train.train,
+    resume.resume,
     use.evaluate,
     inspect.inspect,
     use.encode,
@@ -60,6 +82,8 @@ for command in (
     find.show,
     find.datasets,
     find.plugins,
+    new.new,
+    check.check,
     find.registry_,
 ):
     app.add_command(command)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
 from functools import cache
 from itertools import pairwise
 from typing import Literal
@@ -96,7 +97,9 @@ class Contraction(Regularizer):
     def _by_layers(self, layers: Sequence[Layer], x: Tensor, count: int | None, q: Posterior | None) -> Tensor:
         weights = [layer.affine.weight for layer in layers]
         # sums of signed products, which 16 bits cannot hold
-        with torch.autocast(x.device.type, enabled=False):
+        # a device that torch has no such arithmetic for, as that of a model without memory, has none to turn off
+        known = torch.amp.is_autocast_available(x.device.type)
+        with torch.autocast(x.device.type, enabled=False) if known else nullcontext():
             slopes = slopes_of(layers, x, q)
             size = weights[-1].shape[0]
             if count is not None and count < size:

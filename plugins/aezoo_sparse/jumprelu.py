@@ -34,7 +34,8 @@ class JumpReLU(nn.Module):
     def forward(self, z: Tensor) -> Tensor:
         """(B, *Z) → (B, *Z)."""
         threshold = self.log_threshold.exp()
-        return torch.where(z > threshold, z, 0.0) - threshold.detach() * self._jump(z, threshold)
+        # NaN is not hidden
+        return torch.where(z <= threshold, 0.0, z) - threshold.detach() * self._jump(z, threshold)
 
     def active(self, z: Tensor) -> Tensor:
         """H(z − θ) (B, *Z) of codes before the activation, with the derivative −(1/ε)·K((z − θ)/ε) for θ alone."""

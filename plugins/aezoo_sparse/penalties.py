@@ -30,9 +30,11 @@ class L1(Regularizer):
             _atoms(decoder)
 
     def after_step(self, decoder: nn.Module) -> None:
-        """Puts the atoms back to unit length."""
-        if self.unit_norm:
-            weight = _atoms(decoder)
+        """Puts the atoms back to unit length, unless they are frozen."""
+        weight = _atoms(decoder) if self.unit_norm else None
+        # members that are trained as one model hand in plain tensors for their parameters
+        frozen = isinstance(weight, nn.Parameter) and not weight.requires_grad
+        if weight is not None and not frozen:
             # torch's norm over the first axis of a wide matrix takes longer than the whole step
             weight.div_(weight.square().sum(0, keepdim=True).sqrt_().clamp_min(1e-12))
 

@@ -56,7 +56,8 @@ class BatchTopK(nn.Module):
         """(…, Z) → (…, Z); raises CompositionError for a code of fewer than k values."""
         _check_size("batch-topk", self.k, z)
         if not self.training:
-            return torch.where(z > self.threshold, z, 0.0)
+            # NaN is not hidden
+            return torch.where(z <= self.threshold, 0.0, z)
         kept = _largest(z.flatten(), self.k * (z.numel() // z.shape[-1])).view_as(z)
         if torch.is_grad_enabled():
             self._follow(kept.detach())

@@ -13,6 +13,7 @@ FLOORS = [
     {"errors", "_lazy"},
     {"config", "schedules", "options", "memory", "pages", "rows", "streams"},
     {"registry"},
+    {"scaffold"},
     {"parts"},
     {"autoencoder"},
     {"data"},
@@ -23,13 +24,15 @@ FLOORS = [
     {"inspection"},
     {"reopening"},
     {"api"},
+    {"resuming"},
     {"many"},
+    {"testing"},
     {"cli"},
 ]
 FLOOR = {name: index for index, names in enumerate(FLOORS) for name in names}
 # the package's own front doors: they stand on all floors, and nobody below imports them
 OUTSIDE = {"__init__", "__main__", "manifest"}
-FOLDERS = {"data", "evaluation", "inspection", "parts", "plots", "registry", "training"}
+FOLDERS = {"data", "evaluation", "inspection", "parts", "plots", "registry", "testing", "training"}
 
 
 def imports(text):

@@ -1,0 +1,74 @@
+"""What a check finds, and how it says so."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+if TYPE_CHECKING:
+    from aezoo.testing.subject import Subject
+
+Status = Literal["held", "failed", "skipped", "warning"]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What one check of one model found: the check's name, whether it held, and why not, in one line."""
+
+    check: str
+    status: Status
+    reason: str = ""
+
+
+class Broken(Exception):  # noqa: N818 - a finding of the check, no error of its own
+    """Raised by a check whose subject does not hold: the reason, in one line."""
+
+
+class Skipped(Exception):  # noqa: N818
+    """Raised by a check that does not apply, and why."""
+
+
+class Doubtful(Exception):  # noqa: N818
+    """Raised by a check that found something which its author should know, and which may be meant: a warning."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One thing that a model must hold: a short name, and a function that raises where it does not."""
+
+    name: str
+    function: Callable[[Any], None]
+
+    @property
+    def summary(self) -> str:
+        """What is held, in one line."""
+        return (self.function.__doc__ or "").split("\n")[0].rstrip(".")
+
+    def __call__(self, subject: Callable[[], Subject]) -> Result:
+        """Checks what ``subject`` returns; whatever is raised on the way is the reason why the check failed."""
+        try:
+            self.function(subject())
+        except Broken as found:
+            return Result(self.name, "failed", one_line(found))
+        except Skipped as found:
+            return Result(self.name, "skipped", one_line(found))
+        except Doubtful as found:
+            return Result(self.name, "warning", one_line(found))
+        except KeyboardInterrupt:
+            raise
+        except BaseException as error:
+            return Result(self.name, "failed", _said(error))
+        return Result(self.name, "held")
+
+
+def one_line(found: Any, length: int = 400) -> str:
+    """The text of ``found`` without line breaks, cut where it is too long for a table."""
+    text = " ".join(str(found).split())
+    return text if len(text) <= length else text[: length - 1] + "…"
+
+
+def _said(error: BaseException) -> str:
+    from aezoo.errors import ZooError
+
+    return one_line(error) if isinstance(error, ZooError) else one_line(f"{type(error).__name__}: {error}")

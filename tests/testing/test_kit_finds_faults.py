@@ -1,0 +1,75 @@
+"""The kit finds what is broken: each fault by the check that is there for it, and says what it is."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import aezoo
+from aezoo import registry
+from aezoo.testing import CHECKS, Contract, check
+
+sys.path.insert(0, str(Path(__file__).parent))
+import broken_models
+
+
+@pytest.fixture(scope="module")
+def contract():
+    plugin = registry.register(broken_models, "broken")
+    with Contract([*broken_models.FAULTS, "healthy"]) as opened:
+        yield opened
+    registry.plugins._found.remove(plugin)
+
+
+@pytest.mark.parametrize("name", list(broken_models.FAULTS))
+def test_a_fault_is_found(name, contract):
+    wanted, words = broken_models.FAULTS[name]
+    one = next(check for check in CHECKS if check.name == wanted)
+    with np.errstate():
+        result = contract.run(name, one)
+    assert result.status == ("warning" if name in broken_models.MEANT else "failed"), result
+    assert words in result.reason
+    assert "\n" not in result.reason
+
+
+@pytest.mark.parametrize("one", CHECKS, ids=lambda one: one.name)
+def test_nothing_is_found_where_nothing_is_broken(one, contract):
+    result = contract.run("healthy", one)
+    assert result.status == ("skipped" if one.name in ("manifest", "samples", "gpu", "fresh") else "held"), result
+
+
+def test_there_is_a_fault_for_every_check():
+    # these two look at a process of their own: test_check_command.py has faults for them
+    assert {check for check, _ in broken_models.FAULTS.values()} == {c.name for c in CHECKS} - {"manifest", "fresh"}
+
+
+def test_a_model_that_cannot_be_built_fails_once(contract):
+    found = check("build-that-raises")
+    assert [result.check for result in found if result.status == "failed"] == ["built"]
+    assert {result.reason for result in found if result.status == "skipped"} == {
+        "it is registered in this process alone",
+        "it cannot be built, as the first check says",
+    }
+
+
+def test_a_declared_surrogate_is_left_alone(contract):
+    assert [(r.status, r.reason) for r in check("declared", ["slopes"])] == [
+        ("skipped", "Declared has a surrogate gradient")
+    ]
+
+
+def test_an_option_whose_value_the_author_says_is_tried_with_it(contract):
+    assert check("said", ["options"])[0].status == "held"
+    assert check("said-in-vain", ["options"])[0].reason.startswith("label changes nothing (tried b instead of a)")
+
+
+def test_an_option_that_needs_another_one_counts(contract):
+    assert check("together", ["options"])[0].status == "held"
+
+
+def test_an_unknown_model_or_check_is_one_line(contract):
+    with pytest.raises(aezoo.errors.UnknownNameError, match="no model 'helthy'"):
+        check("helthy")
+    with pytest.raises(aezoo.errors.UnknownNameError, match="no check 'seed'; did you mean 'seeds'"):
+        check("healthy", ["seed"])
