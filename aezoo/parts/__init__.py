@@ -18,6 +18,7 @@ from aezoo.parts.likelihood import (
 )
 from aezoo.parts.networks import conv, mlp
 from aezoo.parts.posterior import Point, Posterior, SparsePoint, divergence, draw, has_density
+from aezoo.parts.precision import full_precision
 from aezoo.parts.prior import (
     LaplacePrior,
     MixtureOfGaussians,
@@ -79,6 +80,7 @@ __all__ = [
     "depends_on",
     "divergence",
     "draw",
+    "full_precision",
     "has_density",
     "laplace_scale",
     "laplace_weight",

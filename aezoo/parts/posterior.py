@@ -125,7 +125,7 @@ def divergence(q: Posterior, p: Distribution, z: Tensor | None = None, *, estima
         )
     if estimator != "sampled":
         try:
-            return kl_divergence(q, p)  # type: ignore[arg-type]
+            return kl_divergence(q, _for_each_row(p, q))  # type: ignore[arg-type]
         except NotImplementedError:
             if estimator == "analytic":
                 raise CompositionError(
@@ -136,3 +136,11 @@ def divergence(q: Posterior, p: Distribution, z: Tensor | None = None, *, estima
     if z is None:
         raise CompositionError(f"KL({type(q).__name__} ‖ {type(p).__name__}) has no closed form and needs draws.")
     return q.log_prob(z) - p.log_prob(z)  # type: ignore[attr-defined, no-any-return]
+
+
+def _for_each_row(p: Distribution, q: Posterior) -> Distribution:
+    """One ``p`` for each row of ``q``: some of torch's closed forms pick values by masks, which do not broadcast."""
+    batch = getattr(q, "batch_shape", p.batch_shape)
+    if batch == p.batch_shape or type(p).expand is Distribution.expand:
+        return p
+    return p.expand(batch)

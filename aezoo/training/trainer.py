@@ -255,17 +255,21 @@ class Trainer:
             self._taken += 1
             self.progress.advance(len(x))
             if stop.signal or self._saving.after_step(self.step):
+                self._refuse_broken_weights()
                 self._save()
                 if stop.signal:
                     raise stop.error()
         means = record.means()
+        self._refuse_broken_weights()
+        return means
+
+    def _refuse_broken_weights(self) -> None:
         # the loss of a step says nothing of the weights that the last step left
         parameters = dict(self.model.named_parameters())
         finite = torch.stack([parameter.isfinite().all() for parameter in parameters.values()]).tolist()
         for name, whole in zip(parameters, finite, strict=True):
             if not whole:
                 raise DivergenceError(f"weights {name!r} stopped being finite by step {self.step}: {REMEDY}.")
-        return means
 
     def _save(self) -> None:
         if self.on_save is not None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
 from functools import cache
 from itertools import pairwise
 from typing import Literal
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 
 from aezoo.errors import CompositionError, UsageError
-from aezoo.parts import Posterior, Regularizer
+from aezoo.parts import Posterior, Regularizer, full_precision
 from aezoo_contractive.layers import Layer, encoder_of, layers_of, slopes_of
 from aezoo_contractive.orders import Chain, cheapest, said
 from aezoo_contractive.products import squared_norms
@@ -97,9 +96,7 @@ class Contraction(Regularizer):
     def _by_layers(self, layers: Sequence[Layer], x: Tensor, count: int | None, q: Posterior | None) -> Tensor:
         weights = [layer.affine.weight for layer in layers]
         # sums of signed products, which 16 bits cannot hold
-        # a device that torch has no such arithmetic for, as that of a model without memory, has none to turn off
-        known = torch.amp.is_autocast_available(x.device.type)
-        with torch.autocast(x.device.type, enabled=False) if known else nullcontext():
+        with full_precision(x.device):
             slopes = slopes_of(layers, x, q)
             size = weights[-1].shape[0]
             if count is not None and count < size:

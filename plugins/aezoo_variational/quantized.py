@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from contextlib import nullcontext
 from typing import Any, ClassVar
 
 import torch
@@ -16,7 +15,7 @@ from torch import Tensor, nn
 from torch.distributions import Distribution, register_kl
 
 from aezoo.errors import CompositionError
-from aezoo.parts import Encoder, Posterior, Prior, Regularizer
+from aezoo.parts import Encoder, Posterior, Prior, Regularizer, full_precision
 
 
 class Quantized(Distribution):
@@ -101,9 +100,7 @@ class QuantizingEncoder(Encoder):
         # seen from their middle, and in 32 bits, or a code far from the origin loses the digits that tell vectors apart
         middle = book.mean(0)
         apart = book - middle
-        # a device that torch has no such arithmetic for, as that of a model without memory, has none to turn off
-        known = torch.amp.is_autocast_available(x.device.type)
-        with torch.autocast(x.device.type, enabled=False) if known else nullcontext():
+        with full_precision(x.device):
             # ‖z − e‖² without ‖z‖², which no choice of e changes
             distance = apart.square().sum(-1) - 2 * (before - middle) @ apart.t()
         index = distance.argmin(-1)

@@ -14,7 +14,7 @@ from torch import nn
 from aezoo.autoencoder import Autoencoder
 from aezoo.config import DataSpec
 from aezoo.data import Dataset, open_data
-from aezoo.errors import CheckpointError
+from aezoo.errors import CheckpointError, DivergenceError
 from aezoo.parts import Decoder, Gaussian, PointEncoder, Regularizer, Reset, Weighted
 from aezoo.training import State, TrainConfig, Trainer, build_model, step
 from aezoo.training.record import Record
@@ -221,6 +221,14 @@ def test_saves_come_when_they_are_asked_for_and_at_the_end(every, steps):
     config = TrainConfig(epochs=3, batch_size=16, save_every=every)
     Trainer(by_hand(), rows(96).split(0), config, on_save=saved.append).fit()
     assert [state.position.step for state in saved] == steps
+
+
+def test_weights_that_are_not_finite_are_never_saved():
+    saved = []
+    config = TrainConfig(epochs=3, batch_size=4, save_every="2 steps", optimizer="sgd", lr=1e12)
+    with pytest.raises(DivergenceError):
+        Trainer(by_hand(), rows(96).split(0), config, on_save=saved.append).fit()
+    assert all(tensor.isfinite().all() for state in saved for tensor in state.under("model/").values())
 
 
 def test_minutes_are_counted_from_the_last_save(monkeypatch):
