@@ -22,7 +22,7 @@ from pydantic import (
     model_validator,
 )
 
-from aezoo.errors import UnknownNameError, UsageError, near_misses
+from aezoo.errors import UnknownNameError, UsageError, near_misses, one_line
 
 MOST_DEPTH = 32
 
@@ -40,7 +40,7 @@ class Config(BaseModel):
     def _plain_numbers(cls, values: Any, handler: ModelWrapValidatorHandler[Self]) -> Self:
         """A NumPy number, as a sweep over ``np.arange`` gives, is as good as Python's."""
         if isinstance(values, dict):
-            values = {key: _plain_value(item, str(key)) for key, item in values.items()}
+            values = {key: _plain_value(item, one_line(str(key))) for key, item in values.items()}
         return handler(values)
 
     @classmethod

@@ -20,6 +20,7 @@ from aezoo.options import MAY_CHANGE, ModelConfig, TrainConfig
 from aezoo.streams import random_stream
 from aezoo.training import CONFIG_FILE, RESULTS_FILE, STATE_FILE, Progress, RunFolder, State, build_model, run_config
 from aezoo.training.checkpoint import ROOM, build_within, install
+from aezoo.training.patience import Patience
 from aezoo.training.sizes import refuse_huge_model
 from aezoo.training.state import refuse_other, tensors_of
 
@@ -112,6 +113,8 @@ def _read(folder: Path) -> Recorded:
         raise UsageError(f"{folder} holds runs of several {more}: aezoo.resume_many goes on with those of seeds.")
     try:
         return Recorded.model_validate(values)
+    except UnicodeEncodeError as error:
+        raise CheckpointError(f"{folder / CONFIG_FILE} is not what aezoo train writes ({error.reason}).") from None
     except ValidationError as error:
         first = error.errors(include_url=False)[0]
         where = ".".join(map(str, first["loc"]))
@@ -165,9 +168,11 @@ def _training(recorded: Recorded, options: Mapping[str, Any], state: State | Non
             )
     given = {key: value for key, value in options.items() if key in MAY_CHANGE and value is not None}
     training = TrainConfig.parse({**known.model_dump(), **given}, owner="training")
-    done = 0 if state is None else state.position.epoch
-    if training.epochs is not None and training.epochs < done:
-        raise UsageError(f"epochs is {training.epochs}, and {done} are done: give more, or leave it out.")
+    if training.epochs is not None and state is not None:
+        try:
+            state.position.refuse_fewer(training.epochs)
+        except ValueError as error:
+            raise UsageError(f"{error}: give more, or leave it out.") from None
     return training
 
 
@@ -199,6 +204,8 @@ def _rebuilt(
             f"the data is not what {folder} was trained on: {_difference(recorded.spec, dataset)}; bring the same "
             "data, or train anew."
         )
+    # by the name that the checkpoint, and what was saved of the run, have for it
+    dataset.spec = dataset.spec.model_copy(update={"name": recorded.spec.name})
     model = into
     if model is None:
         with random_stream(training.seed):
@@ -272,6 +279,10 @@ def _remarks(folder: Path, recorded: Recorded, now: Mapping[str, Any], state: St
         for name, (before, here) in others.items()
         if before != here
     ]
+    patience = Patience(training["patience"])
+    patience.best_epoch = at.best_epoch
+    if patience.over(at.epoch):
+        return [*found, "nothing was left to train: patience ran out, which more epochs do not change."]
     if training["schedule"] != "constant" and recorded.training.get("epochs") != training["epochs"]:
         found.append(f"the learning rate follows its {training['schedule']} to the new end from here on.")
     if at.epoch == training["epochs"]:

@@ -15,6 +15,7 @@ import aezoo
 from aezoo.data import Dataset
 from aezoo.errors import CheckpointError, DataError, UsageError
 from aezoo.parts import Decoder, Gaussian, PointEncoder
+from aezoo.training import State
 
 FILES = ("model.safetensors", "metrics.jsonl", "results.json", "config.json")
 QUICK = {"hidden": [8], "latent_dim": 4}
@@ -125,6 +126,15 @@ def test_early_stopping_remembers_its_best_epoch(tmp_path):
     assert contents(tmp_path / "run") == contents(tmp_path / "whole")
 
 
+def test_more_epochs_for_a_run_whose_patience_ran_out_are_said_to_change_nothing(cli, tmp_path):
+    aezoo.train("undercomplete", "digits", out=tmp_path / "run", epochs=30, patience=1, lr=0.05, **QUICK)
+    before = contents(tmp_path / "run")
+    result = cli("resume", "run", "--epochs", "40")
+    assert result.status == 0
+    assert "nothing was left to train: patience ran out" in result.err
+    assert {**contents(tmp_path / "run"), "config.json": ""} == {**before, "config.json": ""}
+
+
 def test_data_given_in_python_is_given_again(tmp_path):
     data = np.random.default_rng(0).normal(size=(80, 5))
     run = broken(tmp_path / "run", model="undercomplete", data=data)
@@ -143,6 +153,29 @@ def test_a_file_that_moved_is_named(cli, tmp_path):
     result = cli("resume", "run", "--data", "others.npy")
     assert result.status == 0, result.err
     assert json.loads((tmp_path / "run" / "config.json").read_text())["data"]["name"].endswith("others.npy")
+
+
+def test_a_file_that_was_renamed_changes_no_bit_however_often_the_run_is_killed(tmp_path):
+    data = tmp_path / "rows.npy"
+    np.save(data, np.random.default_rng(0).normal(size=(80, 5)))
+    aezoo.train("undercomplete", data, out=tmp_path / "whole", epochs=4, **QUICK)
+    run = broken(tmp_path / "run", model="undercomplete", data=data)
+    renamed = data.rename(tmp_path / "others.npy")
+
+    class AtOnce:
+        def aezoo_train_start(self, run):
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        aezoo.resume(run, data=renamed, trackers=[AtOnce()])
+    aezoo.resume(run)
+    found, wanted = contents(run), contents(tmp_path / "whole")
+    # but for where the data is now
+    configs = [json.loads(files.pop("config.json")) for files in (found, wanted)]
+    assert configs[0].pop("data")["name"].endswith("others.npy")
+    assert configs[1].pop("data")["name"].endswith("rows.npy")
+    assert configs[0] == configs[1]
+    assert found == wanted
 
 
 def by_hand():
@@ -199,6 +232,17 @@ def test_other_options_are_refused_and_those_that_may_change_are_named(cli, tmp_
         aezoo.resume(run, epochs=1)
     assert {path.name: path.read_bytes() for path in run.iterdir()} == before
     assert len(aezoo.resume(run, lr=0.001, latent_dim=4, epochs=3, save_every="5 steps").history) == 3
+
+
+def test_an_end_within_an_epoch_that_has_begun_is_refused(cli, tmp_path):
+    run = broken(tmp_path / "run", save_every="5 steps")
+    at = State.load(run).position
+    assert (at.epoch, at.batches > 0) == (1, True)
+    before = {path.name: path.read_bytes() for path in run.iterdir()}
+    result = cli("resume", "run", "--epochs", "1")
+    assert result.status == 2
+    assert "epochs is 1, and epoch 2 has begun: give more" in result.err
+    assert {path.name: path.read_bytes() for path in run.iterdir()} == before
 
 
 @pytest.mark.parametrize(

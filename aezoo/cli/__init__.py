@@ -10,18 +10,36 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+INTERRUPTED = "interrupted; what was written before stays"
+
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs ``aezoo`` and returns the exit status: 0, 2 for a usage mistake, 1 for another error, 130 for Ctrl-C."""
-    with _sigterm_caught():
-        return _status(arguments)
+    from aezoo.errors import TerminatedError
+
+    with _signals_caught() as heard:
+        # around all that is imported, too
+        try:
+            status = _status(arguments)
+        except TerminatedError as error:
+            return _say(str(error), error.exit_status)
+        except KeyboardInterrupt:
+            return _say(INTERRUPTED, 130)
+        except Exception:
+            if not heard:
+                raise
+            status = 1
+        if heard and status in (1, 2):
+            # whoever was at work took it for an error of its own
+            return _say(INTERRUPTED, 128 + heard[-1])
+        return status
 
 
 def _status(arguments: Sequence[str] | None) -> int:
     """The exit status; every error is said in one line."""
     import click
 
-    from aezoo.errors import TerminatedError, ZooError, is_out_of_memory
+    from aezoo.errors import ZooError, is_out_of_memory
 
     for name in ("stdout", "stderr"):
         # a stream that the shell has closed is None, and everything that prints would fail
@@ -36,10 +54,8 @@ def _status(arguments: Sequence[str] | None) -> int:
         return _say(error.format_message(), error.exit_code)
     except ZooError as error:
         return _say(str(error), error.exit_status)
-    except TerminatedError as error:
-        return _say(str(error), error.exit_status)
-    except (click.Abort, KeyboardInterrupt):
-        return _say("interrupted; what was written before stays", 130)
+    except click.Abort:
+        raise KeyboardInterrupt from None
     except BrokenPipeError:
         # the reader of a pipe went away, as head does: nobody is left to tell
         sys.stderr.close()
@@ -79,19 +95,26 @@ def _run(arguments: Sequence[str] | None) -> Any:
 
 
 @contextmanager
-def _sigterm_caught() -> Iterator[None]:
-    """Lets SIGTERM end a command as Ctrl-C does, unless the process has its own way with it."""
-    from aezoo.training import terminate
+def _signals_caught() -> Iterator[list[int]]:
+    """Notes Ctrl-C and SIGTERM, and lets both end a command alike, unless the process has its own way with them."""
+    from aezoo.training import HEARD, interrupt, terminate
 
-    is_main = threading.current_thread() is threading.main_thread()
-    ours = is_main and signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-    if ours:
-        signal.signal(signal.SIGTERM, terminate)
+    HEARD.clear()
+    before: dict[signal.Signals, Any] = {}
+    if threading.current_thread() is threading.main_thread():
+        ours = (
+            (signal.SIGINT, signal.default_int_handler, interrupt),
+            (signal.SIGTERM, signal.SIG_DFL, terminate),
+        )
+        for number, usual, handler in ours:
+            if signal.getsignal(number) == usual:
+                before[number] = signal.signal(number, handler)
     try:
-        yield
+        yield HEARD
     finally:
-        if ours:
-            signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        for number, usual in before.items():
+            signal.signal(number, usual)
+        HEARD.clear()
 
 
 def _say(message: str, status: int) -> int:

@@ -140,7 +140,9 @@ def divergence(q: Posterior, p: Distribution, z: Tensor | None = None, *, estima
 
 def _for_each_row(p: Distribution, q: Posterior) -> Distribution:
     """One ``p`` for each row of ``q``: some of torch's closed forms pick values by masks, which do not broadcast."""
-    batch = getattr(q, "batch_shape", p.batch_shape)
-    if batch == p.batch_shape or type(p).expand is Distribution.expand:
+    batch = getattr(q, "batch_shape", ())
+    # ours broadcast, and have no expand
+    if not batch or not isinstance(p, Distribution) or p.batch_shape or type(p).expand is Distribution.expand:
         return p
-    return p.expand(batch)
+    expanded: Distribution = p.expand(batch)
+    return expanded

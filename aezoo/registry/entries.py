@@ -152,7 +152,11 @@ def resolve(target: Callable[..., Any] | str, entry: Entry) -> Callable[..., Any
     """``target`` itself, or what ``"module:name"`` names; raises PluginError when that is nothing to be called."""
     found: Any = target
     if isinstance(target, str):
-        module, _, name = target.partition(":")
+        module, colon, name = target.partition(":")
+        if not (module and colon and name):
+            raise PluginError(
+                f"{entry.name!r} of {entry.source} names {target!r}, which cannot be imported: give 'module:name'."
+            )
         try:
             with contextlib.nullcontext() if entry.distribution in (OURS, "") else guarded():
                 found = getattr(importlib.import_module(module), name)

@@ -102,6 +102,12 @@ def brought_by(distribution: str) -> tuple[list[str], list[tuple[Kind, str]]]:
     models = [entry.name for entry in _of(distribution, registry.models)]
     parts = [(kind, entry.name) for kind, lookup in registry.parts.items() for entry in _of(distribution, lookup)]
     if not models and not parts:
+        others = [plugin for plugin in registry.plugins if _plain(plugin.distribution) == _plain(distribution)]
+        if others:
+            raise UsageError(
+                f"distribution {others[0].distribution!r} has no models or parts, which are what is checked: aezoo "
+                "plugins shows what it brings."
+            )
         known = sorted({plugin.distribution for plugin in registry.plugins if plugin.entries})
         hint = near_misses(distribution, known, f"; distributions with models or parts are {', '.join(known)}.")
         raise UsageError(f"no models or parts of a distribution {distribution!r}{hint}")

@@ -12,7 +12,7 @@ from typing import Self
 from aezoo import registry
 from aezoo.errors import UnknownNameError, near_misses
 from aezoo.registry import Entry, Kind, Model, Part
-from aezoo.testing import describing, flipping, learning, parts, repeating, saving, using
+from aezoo.testing import densities, describing, flipping, learning, parts, repeating, saving, using
 from aezoo.testing.fresh import Fresh
 from aezoo.testing.result import Check, Result
 from aezoo.testing.subject import Subject
@@ -38,6 +38,7 @@ CHECKS = tuple(
         "neighbours": using.alone,
         "nan": using.nan,
         "capabilities": using.capabilities,
+        "densities": densities.densities,
         "samples": using.samples,
         "float64": using.double,
         "gpu": using.gpu,
@@ -90,13 +91,23 @@ class Contract:
         """One check of one model, or of one part."""
         # what a model prints must not end up in --json output
         with contextlib.redirect_stdout(sys.stderr):
-            if (
-                title not in self._kinds
-                and check.name not in _WITHOUT_A_MODEL
-                and not self._subject(title).can_be_built
-            ):
+            if self._cannot_be_built(title, check):
                 return Result(check.name, "skipped", "it cannot be built, as the first check says")
             return check(lambda: self._subject(title))
+
+    def _cannot_be_built(self, title: str, check: Check) -> bool:
+        """Whether that was said before, so that it need not be the reason of every check."""
+        if title not in self._kinds:
+            return check.name not in _WITHOUT_A_MODEL and not self._subject(title).can_be_built
+        if check.name == PART_CHECKS[0].name:
+            return False
+        try:
+            self._subject(title)
+        except KeyboardInterrupt:
+            raise
+        except BaseException:
+            return True
+        return False
 
     def close(self) -> None:
         """Ends the other process, and removes the files."""

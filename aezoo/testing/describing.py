@@ -51,6 +51,11 @@ def config(subject: Subject) -> None:
             raise Broken(f"option {name} has an alias, by which no command and no saved config finds it")
     json.dumps(subject.entry.schema, allow_nan=False)
     _round_trip(complete(kind.parse({})), "its defaults")
+    given = complete(kind.parse(subject.values))
+    before = given.model_dump(mode="json")
+    subject.entry.resolve()(given, subject.spec)
+    if given.model_dump(mode="json") != before:
+        raise Broken("building the model changes its config, so that what is saved is not what was asked for")
     flips = Flips(subject)
     for name in kind.model_fields:
         for group in groups(kind, name, flips.usual(name)):

@@ -8,6 +8,7 @@ drawn alone.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -43,6 +44,11 @@ class Flips:
         self.subject = subject
         self.config = subject.entry.config
         self._known: dict[tuple[str, int], Figures] = {}
+
+    @cached_property
+    def on_other_data(self) -> list[Flips]:
+        """The same with data of each other kind."""
+        return [Flips(subject) for subject in self.subject.on_other_data()]
 
     def usual(self, name: str) -> Any:
         """The value of an option that the other values are compared with."""
@@ -108,6 +114,8 @@ class Flips:
             return f'{name}: no other value is allowed ({said}): give one, json_schema_extra={{"check": value}}'
         if any(self.try_(name, value, EPOCHS[2:]) for value in tried) or self._wakes(name, tried):
             return None
+        if any(_shows(other, name, tried) for other in self.on_other_data):
+            return None
         shown = ", ".join(_shown(value) for value in tried[:3])
         return f"{name} changes nothing (tried {shown} instead of {_shown(self.usual(name))})"
 
@@ -144,6 +152,18 @@ class Flips:
                 return f"{name}: {_shown(word)} does what {_shown(twin)} does"
             seen.append((word, figures))
         return None
+
+
+def _shows(flips: Flips, name: str, tried: list[Any]) -> bool:
+    """Whether the option does something with data of another kind."""
+    for value in tried[:2]:
+        try:
+            if flips.try_(name, value, EPOCHS[:2]):
+                return True
+        except Exception:
+            # the model does not take such data, or not with that value
+            continue
+    return False
 
 
 def _figures(subject: Subject, values: dict[str, Any], epochs: int) -> Figures:

@@ -121,7 +121,9 @@ def _environment() -> dict[str, str]:
     import torch
 
     path = os.pathsep.join(path for path in sys.path if path)
-    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(torch.get_num_threads())}
+    # of texts that are hashed in the same way in both, the order of a set would be the same by chance
+    hashing = {"PYTHONHASHSEED": "random"}
+    return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(torch.get_num_threads()), **hashing}
 
 
 def _serve() -> None:

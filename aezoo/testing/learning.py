@@ -26,6 +26,7 @@ def reach(subject: Subject) -> None:
     arrived: dict[str, bool] = {}
     # once more after some training: what is drawn at first may leave a unit out
     for model in (subject.untrained()[0], subject.train().model.train()):
+        _made_on_the_way(subject, model)
         for x in subject.trainer(model).train.epoch(BATCH, torch.Generator().manual_seed(SEED)):
             for name, gradient in _gradients(model, x).items():
                 reached = gradient is not None and bool(gradient.count_nonzero())
@@ -35,6 +36,19 @@ def reach(subject: Subject) -> None:
     for name, found in arrived.items():
         if not found:
             raise Broken(f"the gradient of {name} is zero in every step")
+
+
+def _made_on_the_way(subject: Subject, model: Autoencoder) -> None:
+    """Refuses a parameter or buffer that a model gets when it is first trained."""
+    built = subject.build().state_dict()
+    with random_stream(SEED):
+        model.step(next(iter(subject.trainer(model).train.epoch(BATCH))), 0)
+    for name in model.state_dict():
+        if name not in built:
+            raise Broken(
+                f"{name} is made in training: no optimizer has it, and a checkpoint with it fits no other model; make "
+                "it in __init__"
+            )
 
 
 def _gradients(model: Autoencoder, x: Tensor) -> dict[str, Tensor | None]:
@@ -119,8 +133,8 @@ def _code(model: Autoencoder, x: Tensor) -> Tensor:
 
 
 def _again(call: Callable[[Autoencoder, Tensor], Tensor], model: Autoencoder, x: Tensor) -> Tensor:
-    """With the same noise and the same buffers at every call."""
-    with _buffers_kept(model), random_stream(SEED):
+    """With the same noise and buffers at every call, and with gradients, by which a model may know training."""
+    with torch.enable_grad(), _buffers_kept(model), random_stream(SEED):
         return call(model, x)
 
 
@@ -200,7 +214,7 @@ def rows(subject: Subject) -> None:
     model, x = subject.untrained()
     given = x.clone()
     terms = []
-    for batch in (x, torch.cat([x, x])):
+    for batch in (x, torch.cat([x, x]), torch.cat([x] * 4)):
         with random_stream(SEED):
             terms.append({name: float(value.detach()) for name, value in model.step(batch, 0).terms.items()})
     if not torch.equal(x, given):
@@ -209,3 +223,5 @@ def rows(subject: Subject) -> None:
         twice = terms[1][name]
         if abs(once) > 1e-6 and abs(twice / once - 2) < 0.01:
             raise Broken(f"the {name} of a batch of twice the rows is twice as large: it is to be nats per example")
+        if abs(once) > 1e-6 and abs(twice / once - 0.5) < 0.002 and abs(terms[2][name] / once - 0.25) < 0.001:
+            raise Broken(f"the {name} of a batch of twice the rows is half as large: it is to be nats per example")

@@ -102,8 +102,14 @@ def every_option(subject: PartSubject) -> None:
     for name, forms in found.items():
         others = [{other: group[0]} for other in options if other != name for group in found[other]]
         for group in forms:
-            if not any(_changes(flips, {name: value}, {}) for value in group) and not any(
-                _changes(flips, {name: value}, other) for other in others for value in group
+            if (
+                not any(_changes(flips, {name: value}, {}) for value in group)
+                and not any(_changes(flips, {name: value}, other) for other in others for value in group)
+                and not any(
+                    _changes(other, {name: value}, {}, EPOCHS[:2])
+                    for other in flips.on_other_data
+                    for value in group[:2]
+                )
             ):
                 raise Broken(f"{name} changes nothing (tried {', '.join(map(str, group[:3]))})")
 
@@ -120,13 +126,13 @@ def _does_something(flips: Flips, usual: Any) -> bool:
     return False
 
 
-def _changes(flips: Flips, options: dict[str, Any], others: dict[str, Any]) -> bool:
+def _changes(flips: Flips, options: dict[str, Any], others: dict[str, Any], stages: tuple[int, ...] = EPOCHS) -> bool:
     """Whether the part's ``options`` change anything, beside ``others`` of it."""
     subject = flips.subject
     assert isinstance(subject, PartSubject)
     try:
         plain, changed = (subject.chosen(**chosen) for chosen in (others, {**others, **options}))
-        return flips.differ({subject.option: plain}, {subject.option: changed})
+        return flips.differ({subject.option: plain}, {subject.option: changed}, stages)
     except PluginError:
         raise
     except ZooError:

@@ -96,6 +96,8 @@ def _other_clock(subject: Subject, standing: bool) -> Iterator[None]:
     moved: list[tuple[Any, Any]] = [
         (time.time, now),
         (time.time_ns, lambda: int(now() * 1e9)),
+        (time.perf_counter, now),
+        (time.perf_counter_ns, lambda: int(now() * 1e9)),
         (dt.datetime, Moment),
         (dt.date, Day),
     ]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -20,7 +21,7 @@ from aezoo.errors import PluginError, ZooError
 from aezoo.options import TrainConfig
 from aezoo.registry import Entry, Model
 from aezoo.streams import random_stream
-from aezoo.testing.rows import binary_spec, dataset, image_spec, table_spec
+from aezoo.testing.rows import COLOURED, binary_spec, dataset, image_spec, table_spec
 from aezoo.testing.world import changes, settings
 from aezoo.training import Header, Metrics, Trainer, build_model, save_model
 
@@ -104,7 +105,9 @@ class Subject:
 
     def _small(self) -> Iterator[dict[str, Any]]:
         fields = self.entry.config.model_fields
-        sizes = {"latent_dim": min(LATENT, fields["latent_dim"].default or LATENT), "hidden": HIDDEN}
+        usual = fields["latent_dim"].default
+        # a plugin may have made something else of it
+        sizes = {"latent_dim": min(LATENT, usual) if isinstance(usual, int) and usual else LATENT, "hidden": HIDDEN}
         yield sizes
         # what the defaults of other options do not allow, such as fewer units than are to be active
         yield {"hidden": HIDDEN}
@@ -160,6 +163,17 @@ class Subject:
         """A model of its own, trained."""
         model = self.build(seed, **options)
         return Trained(model, self.trainer(model, seed, **(how or {})).fit())
+
+    def on_other_data(self) -> Iterator[Subject]:
+        """The same with data of each other kind, which the model may refuse."""
+        made = {name for name, value in vars(Subject).items() if isinstance(value, cached_property)}
+        for spec in (table_spec(), image_spec(COLOURED)):
+            if spec != self.spec:
+                other = copy(self)
+                for name in made:
+                    vars(other).pop(name, None)
+                vars(other)["_chosen"] = spec, self.values
+                yield other
 
     @cached_property
     def briefly(self) -> Trained:

@@ -8,10 +8,12 @@ from typing import Any
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from aezoo.autoencoder import Autoencoder
 from aezoo.config import DataSpec
 from aezoo.errors import CapabilityError, PluginError, ZooError
+from aezoo.parts import Corruption
 from aezoo.streams import random_stream
 from aezoo.testing.result import Broken, Doubtful, Skipped
 from aezoo.testing.rows import COLOURED, COLUMN, IMAGE, ODD, TABLE, binary_spec, dataset, image_spec, table_spec
@@ -87,9 +89,10 @@ def _usable(model: Autoencoder, x: Rows, spec: DataSpec) -> None:
                 raise Broken(f"{call} of {what} gives values that are not finite")
         if method(x).dtype != np.float32:
             raise Broken(f"{call} gives {method(x).dtype}, and the model is float32")
-    drawn = model.encode(x, draws=2).shape
-    if drawn != (2, 7, *code):
-        raise Broken(f"encode with two draws gives {drawn}, not {(2, 7, *code)}")
+    for call, wanted_shape in (("encode", code), ("reconstruct", spec.shape)):
+        drawn = getattr(model, call)(x, draws=2).shape
+        if drawn != (2, 7, *wanted_shape):
+            raise Broken(f"{call} with two draws gives {drawn}, not {(2, 7, *wanted_shape)}")
 
 
 def repeats(subject: Subject) -> None:
@@ -105,9 +108,21 @@ def repeats(subject: Subject) -> None:
             raise Broken(f"{name} differs between two calls{_of(model, subject)}")
         if not model.training and any(module.training for module in model.modules()):
             raise Broken("after use, a module is in training mode that was not")
+        _sees_codes_alone(model, subject)
         moved = first_difference(before, state_of(model))
         if moved:
             raise Broken(f"{moved} is another one after use{_of(model, subject)}")
+
+
+def _sees_codes_alone(model: Autoencoder, subject: Subject) -> None:
+    """Refuses a decoder that keeps something of the rows that the encoder saw last."""
+    with torch.no_grad(), model.evaluating():
+        u = model.prepare(torch.from_numpy(subject.x))
+        z = model.code(u)
+        first = model.decoder(z[None]).mean
+        model.code(u.flip(0))
+        if not torch.equal(first, model.decoder(z[None]).mean):
+            raise Broken("the decoder's data for a code are others once the encoder has seen other rows: it sees more")
 
 
 def alone(subject: Subject) -> None:
@@ -123,11 +138,22 @@ def alone(subject: Subject) -> None:
                 ("one by one", np.stack([method(row) for row in x])),
                 ("in passes of 7", method(x, batch_size=7)),
                 ("in another order", method(x[::-1].copy())[::-1]),
+                ("last of a thousand", method(np.concatenate([x] * 50), batch_size=5000)[-len(x) :]),
+                ("in another number of threads", _threaded(method, x)),
             ):
                 if not _close(found, together):
                     raise Broken(f"{call} of the same rows {what} is another{_of(model, subject)}")
             if not all(_close(method(rows)[:4], together[:4], SAME_ROUNDING) for rows in others):
                 raise Broken(f"{call} of a row is another among other rows{_of(model, subject)}")
+
+
+def _threaded(method: Callable[[Rows], Rows], x: Rows) -> Rows:
+    threads = torch.get_num_threads()
+    torch.set_num_threads(threads + 1)
+    try:
+        return method(x)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def _in_use(subject: Subject) -> Iterator[Autoencoder]:
@@ -173,6 +199,8 @@ def nan(subject: Subject) -> None:
             raise Broken("the encoder makes finite codes of NaN: a model that broke would not show it")
         if torch.isfinite(model.decoder(torch.full_like(z, math.nan)[None]).mean).all():
             raise Broken("the decoder makes finite data of NaN: a model that broke would not show it")
+        if torch.isfinite(model.decoder(torch.full_like(z, math.nan)[None]).log_prob(u)).all():
+            raise Broken("log p(x | z) is finite for codes of NaN: a model that broke would not show it")
 
 
 def capabilities(subject: Subject) -> None:
@@ -211,6 +239,13 @@ def _stochastic(model: Autoencoder, x: Rows) -> None:
         return
     if not spread or np.array_equal(one, two):
         raise Broken("it says 'stochastic', and the draws of a code do not differ, or not by their seed")
+    if np.array_equal(model.score(x, draws=1), model.score(x, draws=5)):
+        raise Broken("score() by five draws is that by one")
+    if "bound" in model.capabilities and np.array_equal(*(model.log_likelihood(x, draws=n) for n in (1, 50))):
+        raise Broken("log_likelihood() by fifty draws is that by one")
+    twins = model.encode(np.repeat(x[:1], 4, 0), draws=1, seed=1)[0]
+    if (twins == twins[:1]).all():
+        raise Broken("the draws of equal rows are the same: noise that the rows of a batch share")
     # of many draws the mean is the posterior's
     draws = model.encode(x, draws=400, seed=3)
     error = np.abs(draws.mean(0) - model.encode(x)) / (draws.std(0) / math.sqrt(len(draws)) + 1e-9)
@@ -221,7 +256,10 @@ def _stochastic(model: Autoencoder, x: Rows) -> None:
 def _corrupts(model: Autoencoder, x: Rows) -> None:
     """Of a corruption that says how much noise it adds: whether it adds as much."""
     corruption = model.corruption
-    if corruption is None or corruption.noise_variance is None:
+    if corruption is None:
+        return
+    _noise_of_each_row(corruption, model.prepare(torch.from_numpy(x[:1])))
+    if corruption.noise_variance is None:
         return
     u = model.prepare(torch.from_numpy(x)).repeat(40, *[1] * (x.ndim - 1))
     with random_stream(1):
@@ -231,6 +269,19 @@ def _corrupts(model: Autoencoder, x: Rows) -> None:
         raise Broken(
             f"its corruption says that it adds noise of variance {said:.4g}, and adds {float(noise.var()):.4g}"
         )
+
+
+def _noise_of_each_row(corruption: Corruption, u: Tensor) -> None:
+    """Of a corruption that draws: whether it draws for each row and each step, of copies of one row ``u`` (1, *X)."""
+    found = []
+    for seed in (1, 2):
+        with random_stream(seed):
+            found.append(corruption(u.repeat(40, *[1] * (u.dim() - 1))))
+    shared, fixed = all(torch.equal(rows, rows[:1].expand_as(rows)) for rows in found), torch.equal(*found)
+    if shared and not fixed:
+        raise Broken("its corruption does the same to all rows of a batch: noise that they share")
+    if fixed and not shared and corruption.seed is None:
+        raise Broken("its corruption does the same to a row at every step, by its place in the batch: noise that stays")
 
 
 def _bounded(model: Autoencoder, x: Rows) -> None:
@@ -254,6 +305,11 @@ def samples(subject: Subject) -> None:
         raise Broken(f"60 samples have shape {found.shape}, not {(60, *spec.shape)}")
     if not (np.isfinite(found).all() and np.isfinite(noisy := model.sample(60, seed=1, noise=True).numpy()).all()):
         raise Broken("samples are not finite")
+    if np.array_equal(found, noisy):
+        raise Broken("samples with noise are those without")
+    for n in (1, 1000):
+        if (shape := tuple(model.sample(n).shape)) != (n, *spec.shape):
+            raise Broken(f"sample({n}) has shape {shape}, not {(n, *spec.shape)}")
     # a likelihood's noise may be wider than the data
     for drawn in (found, noisy) if not margin else (found,):
         if drawn.min() < low - margin - 1e-4 or drawn.max() > high + margin + 1e-4:

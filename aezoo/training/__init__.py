@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from aezoo.training.files import write_text, write_whole
     from aezoo.training.folder import CONFIG_FILE, INSPECT_FOLDER, RESULTS_FILE, RunFolder, run_config
     from aezoo.training.progress import Progress
-    from aezoo.training.saving import terminate
+    from aezoo.training.saving import HEARD, interrupt, terminate
     from aezoo.training.state import STATE_FILE, State
     from aezoo.training.together import NotTogetherError, Together, pays
     from aezoo.training.trainer import Metrics, Trainer, pick_device
@@ -42,12 +42,15 @@ _NAMES = {
     "STATE_FILE": "aezoo.training.state",
     "State": "aezoo.training.state",
     "Trainer": "aezoo.training.trainer",
+    "HEARD": "aezoo.training.saving",
+    "interrupt": "aezoo.training.saving",
     "terminate": "aezoo.training.saving",
     "pick_device": "aezoo.training.trainer",
 }
 __getattr__ = exporter(__name__, _NAMES)
 __all__ = [
     "CONFIG_FILE",
+    "HEARD",
     "INSPECT_FOLDER",
     "MODEL_FILE",
     "RESULTS_FILE",
@@ -63,6 +66,7 @@ __all__ = [
     "TrainConfig",
     "Trainer",
     "build_model",
+    "interrupt",
     "load_model",
     "pays",
     "pick_device",

@@ -146,7 +146,8 @@ def read_header(path: str | Path) -> Header:
         raise CheckpointError(f"{file} has format {written}, and this aezoo reads up to {FORMAT}: upgrade aezoo.")
     try:
         return Header.model_validate(values)
-    except (ValidationError, RecursionError) as error:
+    # among them text that is none, such as half a character
+    except (ValueError, RecursionError) as error:
         raise CheckpointError(f"the header of {file} is not one that aezoo writes ({_line(error)}).") from None
 
 
@@ -183,6 +184,9 @@ def load_model(
 def _rebuilt(file: Path, header: Header, stored: dict[str, _Stored]) -> Autoencoder:
     """The model that the header describes, with any weights."""
     room = ROOM + 8 * file.stat().st_size
+    layers = header.config.get("hidden")
+    if isinstance(layers, list) and len(layers) > len(stored):
+        raise CheckpointError(f"{file} names {len(layers)} hidden layers and holds {len(stored)} tensors.")
 
     def check(skeleton: Autoencoder) -> None:
         _fits(file, skeleton, stored)

@@ -24,9 +24,13 @@ def make_optimizer(
     found = list(parameters)
     fused = bool(found) and all(p.is_floating_point() and p.device.type in ("cpu", "cuda") for p in found)
     if config.optimizer == "sgd":
-        return _eager(torch.optim.SGD)(
+        optimizer = _eager(torch.optim.SGD)(
             found, lr=config.lr, momentum=config.momentum, weight_decay=config.weight_decay, fused=fused
         )
+        for parameter in found if config.momentum else ():
+            # the same first step; torch's fused one breaks where some parameters get a gradient later than others
+            optimizer.state[parameter]["momentum_buffer"] = torch.zeros_like(parameter)
+        return optimizer
     kind: type[torch.optim.Optimizer] = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}[config.optimizer]
     groups: dict[float, list[nn.Parameter]] = {}
     for parameter in found:

@@ -46,8 +46,19 @@ class Stop:
         return TerminatedError() if self.signal == signal.SIGTERM else KeyboardInterrupt()
 
 
+HEARD: list[int] = []
+"""The signals that a command was sent: what was at work may take the error that is raised for one for its own."""
+
+
+def interrupt(number: int, frame: FrameType | None) -> None:
+    """A command's handler of Ctrl-C."""
+    HEARD.append(number)
+    raise KeyboardInterrupt
+
+
 def terminate(number: int, frame: FrameType | None) -> None:
-    """A handler that lets SIGTERM take the way of an error, so that files and messages are finished."""
+    """A command's handler of SIGTERM, which lets it take the way of an error: files and messages are finished."""
+    HEARD.append(number)
     raise TerminatedError
 
 
@@ -58,13 +69,14 @@ def finishing_steps(enabled: bool = True) -> Iterator[Stop]:
     Handlers that a user's program has set are left alone, and outside of the main thread there can be none.
     """
     stop = Stop()
+    stop.signal = HEARD[-1] if HEARD else 0
 
     def note(number: int, frame: FrameType | None) -> None:
         if stop.signal:
             raise stop.error()
         stop.signal = number
 
-    known = (signal.default_int_handler, signal.SIG_DFL, terminate)
+    known = (signal.default_int_handler, signal.SIG_DFL, interrupt, terminate)
     before = {}
     if enabled and threading.current_thread() is threading.main_thread():
         for number in (signal.SIGINT, signal.SIGTERM):

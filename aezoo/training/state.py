@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import numpy as np
 import torch
-from pydantic import BeforeValidator, Field, JsonValue, ValidationError
+from pydantic import BeforeValidator, Field, JsonValue
 from torch import Tensor, nn
 
 from aezoo.config import Config, listed
@@ -83,6 +83,13 @@ class Position(Config):
     threads: int = 0
     run: dict[str, JsonValue] = {}  # noqa: RUF012
 
+    def refuse_fewer(self, epochs: int) -> None:
+        """Raises ValueError for a training of fewer epochs than were begun, whose weights are gone."""
+        if epochs < self.epoch:
+            raise ValueError(f"epochs is {epochs}, and {self.epoch} are done")
+        if epochs == self.epoch and self.batches:
+            raise ValueError(f"epochs is {epochs}, and epoch {self.epoch + 1} has begun")
+
 
 @dataclass
 class State:
@@ -117,7 +124,7 @@ class State:
             raise CheckpointError(f"{path} has format {written}, and this aezoo reads up to {FORMAT}: upgrade aezoo.")
         try:
             position = Position.model_validate(values)
-        except (ValidationError, RecursionError) as error:
+        except (ValueError, RecursionError) as error:
             raise CheckpointError(f"the header of {path} is not one that aezoo writes ({line_of(error)}).") from None
         with opened(path) as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
@@ -146,6 +153,9 @@ class State:
         at, steps = self.position, steps_of(rows, batch_size)
         if at.batches > steps or at.step != at.epoch * steps + at.batches or at.best_epoch > at.epoch:
             raise ValueError(f"step {at.step} is not batch {at.batches} after {at.epoch} epochs")
+        for name, count in at.moves.items():
+            if count != at.step:
+                raise ValueError(f"the optimizer {name!r} has moved {count} times in {at.step} steps")
         if len(at.lines) != at.epoch:
             raise ValueError(f"it has the metrics of {len(at.lines)} epochs, and {at.epoch} are done")
         seen = rows if at.batches == steps else at.batches * batch_size
@@ -237,13 +247,17 @@ def fill_optimizer(
             raise ValueError(f"the optimizer has no parameter {number!r}")
         parameter = parameters[number]
         _refuse_odd(optimizer, parameter, key, value)
-        if isinstance(value, Tensor) and value.shape == parameter.shape:
-            # in the memory layout of the parameter, which a fused step takes for granted
-            value = torch.empty_like(parameter).copy_(value)
+        if isinstance(value, Tensor):
+            # the state's own stays as it is; a moment in the parameter's memory layout, which a fused step relies on
+            value = value.clone() if key == "step" else torch.empty_like(parameter).copy_(value)
         states.setdefault(int(number), {})[key] = value
     for place, held in states.items():
         if isinstance(optimizer, torch.optim.Adam) and len(held) < len(OF_ADAM):
             raise ValueError(f"the optimizer's state of parameter {place} lacks {min(OF_ADAM - held.keys())}")
+    if any(isinstance(held.get("momentum_buffer"), Tensor) for held in states.values()):
+        # torch wants all or none, and from zero a moment goes where one without a past goes
+        for index, parameter in enumerate(parameters.values()):
+            states.setdefault(index, {}).setdefault("momentum_buffer", torch.zeros_like(parameter))
     optimizer.load_state_dict({"state": states, "param_groups": optimizer.state_dict()["param_groups"]})
 
 
@@ -256,7 +270,7 @@ def _refuse_odd(optimizer: torch.optim.Optimizer, parameter: Tensor, key: str, v
         is_fine = value.dtype == parameter.dtype and value.shape == parameter.shape
     else:
         # what SGD without momentum remembers
-        is_fine = value is None and key == "momentum_buffer"
+        is_fine = value is None and key == "momentum_buffer" and not optimizer.defaults.get("momentum")
     if key not in known or not is_fine:
         shown = _kind(value) if is_tensor else repr(value)[:60]
         raise ValueError(f"the optimizer's {key!r} of a parameter {_kind(parameter)} cannot be {shown}")

@@ -10,12 +10,12 @@ from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aezoo import registry
 from aezoo.autoencoder import Autoencoder, Step
 from aezoo.data import Splits
-from aezoo.errors import CheckpointError, DivergenceError, UsageError
+from aezoo.errors import CheckpointError, CompositionError, DivergenceError, UsageError
 from aezoo.options import MAY_CHANGE, TrainConfig
 from aezoo.streams import random_stream
 from aezoo.training.batches import Batches, make_batches, steps_of
@@ -102,6 +102,7 @@ class Trainer:
             raise UsageError("patience watches the validation loss, and no rows are held out: raise validation.")
 
         self.autocast, self.scaler = _arithmetic(config.precision, self.device)
+        _refuse_untrainable(model, saved=on_save is not None)
         self.optimizer = make_optimizer(model.own_parameters(), config, model.paces())
         self.opponents = {n: make_optimizer(m.parameters(), config) for n, m in model.opponents().items()}
         self._main = Descent(self.optimizer, self.scaler, config.clip_norm)
@@ -122,6 +123,7 @@ class Trainer:
         self._record: Record | None = None
         self._order_before = self.order.get_state()
         self._saving = Saving(config.save_every)
+        self._fitting = False
         if state is not None:
             try:
                 self._restore(state)
@@ -137,10 +139,11 @@ class Trainer:
         With ``on_save``, Ctrl-C and SIGTERM finish the step and save before they raise.
         """
         progress = self.progress.of(self.epochs, len(self.train))
+        state, self._state = self._state, None
         # the noise of training is a stream of its own, so that the caller's is left as it was
         with (
             random_stream(self.config.seed, self.device),
-            streams_of(self._state, self.device),
+            streams_of(state, self.device),
             progress,
             pages_kept(self.device),
             finishing_steps(self.on_save is not None) as stop,
@@ -148,8 +151,12 @@ class Trainer:
         ):
             if self.step:
                 self.progress.advance(self.epoch * len(self.train) + self._taken * self.batch_size)
-            while self.epoch < self.epochs and not self.patience.over(self.epoch):
-                self._fit_epoch(stop)
+            self._fitting = True
+            try:
+                while self.epoch < self.epochs and not self.patience.over(self.epoch):
+                    self._fit_epoch(stop)
+            finally:
+                self._fitting = False
         if self.best_weights is not None:
             self.model.load_state_dict(self.best_weights)
         if self.patience.over(self.epoch):
@@ -159,7 +166,13 @@ class Trainer:
         return self.history
 
     def state(self) -> State:
-        """Everything that decides the steps to come, apart from the trainer's own tensors."""
+        """Everything that decides the steps to come, apart from the trainer's own tensors.
+
+        Raises:
+            UsageError: it is not called while ``fit`` runs, but when the random streams are the caller's.
+        """
+        if not self._fitting:
+            raise UsageError("the state of training is to be had while it goes on: give the trainer on_save.")
         sums, pending = (self._record or Record()).so_far()
         tensors = copied(tensors_of(self.model), "model/")
         tensors |= {} if self.best_weights is None else copied(self.best_weights, "best/")
@@ -201,6 +214,7 @@ class Trainer:
         for name, value in self._how().items():
             if at.how.get(name) != value:
                 raise ValueError(f"{name} was {at.how.get(name)!r}, and is {value!r}")
+        at.refuse_fewer(self.epochs)
         state.refuse_senseless(self.batch_size, len(self.train), ("loss", "reconstruction", *self.model.regularizers))
         self.step, self.epoch, self._taken = at.step, at.epoch, at.batches
         self.history, self._lines = state.history, list(at.lines)
@@ -298,6 +312,20 @@ class Trainer:
             if not math.isfinite(value):
                 raise DivergenceError(f"the validation {name} stopped being finite by step {self.step}: {REMEDY}.")
         return {f"validation_{name}": value for name, value in means.items()}
+
+
+def _refuse_untrainable(model: Autoencoder, saved: bool) -> None:
+    if not model.own_parameters():
+        raise CompositionError("the model has no parameter that training could move: none has requires_grad.")
+    for path, module in model.named_modules():
+        if saved and type(module).get_extra_state is not nn.Module.get_extra_state:
+            raise CompositionError(
+                f"{path} ({type(module).__name__}) keeps something by get_extra_state, which no checkpoint holds: keep "
+                "it in buffers."
+            )
+    for name, tensor in tensors_of(model).items():
+        if any(stride == 0 and size > 1 for stride, size in zip(tensor.stride(), tensor.shape, strict=True)):
+            raise CompositionError(f"{name} is an expanded tensor, whose values cannot be set one by one: clone it.")
 
 
 def pick_device(name: str) -> torch.device:

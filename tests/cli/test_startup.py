@@ -75,3 +75,24 @@ def test_the_first_step_waits_for_nothing_that_it_does_not_need(options, tmp_pat
     found = loaded(TO_THE_FIRST_STEP.format(arguments=["train", *options]), tmp_path)
     assert "torch" in found
     assert not set(LATER) & set(found)
+
+
+@pytest.mark.parametrize(("name", "status", "words"), [("SIGINT", 130, "interrupted"), ("SIGTERM", 143, "terminated")])
+def test_a_signal_in_the_first_imports_is_said_in_one_line(name, status, words):
+    code = f"""
+import os, signal, sys
+
+class Slow:
+    def find_spec(self, module, *rest):
+        if module == "click":
+            os.kill(os.getpid(), signal.{name})
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Slow())
+from aezoo.cli import main
+sys.exit(main(["list"]))
+"""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.returncode == status
+    assert len(done.stderr.splitlines()) == 1
+    assert words in done.stderr

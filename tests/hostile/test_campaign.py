@@ -13,6 +13,7 @@ from campaigns.mutations import BYTES, altered, damaged, written
 from campaigns.subjects import SUBJECTS, RefusedError, Subject, command
 
 INPUTS = {"toml": 20, "config.json": 20, "arguments": 40, "npz": 50, "idx.gz": 60, "mnist": 60, "idx-folder": 60}
+INPUTS |= {"load": 100, "resume": 40, "use": 25}
 
 
 @pytest.mark.parametrize("name", SUBJECTS)
@@ -113,7 +114,9 @@ def test_a_seed_makes_the_same_input_again(tmp_path):
                 folder = tmp_path / turn / name / str(seed) / "input"
                 folder.mkdir(parents=True)
                 given = subject.make(Random(f"{name} {seed}"), folder)
-                files = {path.name: path.read_bytes() for path in sorted(folder.iterdir())}
+                # one in a folder may be a pipe, or as large as no memory
+                found = [path for path in sorted(folder.rglob("*")) if path.is_file() and path.stat().st_size < 1 << 24]
+                files = {path.name: path.read_bytes() for path in found}
                 made.append((repr(given).replace(f"/{turn}/", "/"), files))
             assert made[0] == made[1], (name, seed)
 

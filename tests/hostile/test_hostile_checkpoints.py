@@ -123,21 +123,27 @@ def test_tensors_of_odd_names_are_refused_by_them(path, name):
     [
         {"latent_dim": 10**6, "hidden": [10**6]},
         {"hidden": [30_000, 30_000, 10**6]},
-        {"hidden": [10**6] * 1000},
         {"latent_dim": 10**6, "prior": {"name": "mixture", "options": {"components": 10**9}}},
     ],
 )
 def test_sizes_beyond_the_file_take_no_memory(path, config, monkeypatch):
+    said, _ = parts(run("beta-vae")[MODEL], "aezoo")
     made = []
     build = checkpoint.build_model
     monkeypatch.setattr(
         checkpoint, "build_model", lambda *given: made.append(torch.zeros(()).device.type) or build(*given)
     )
-    said, _ = parts(run("beta-vae")[MODEL], "aezoo")
     forged(path[0], change={"config": {**said["config"], **config}})
     refusal(aezoo.load, path[1])
     # never but on the device that has no memory
     assert made == ["meta"]
+
+
+def test_more_layers_than_tensors_are_refused_before_any_is_made(path, monkeypatch):
+    said, found = parts(run("beta-vae")[MODEL], "aezoo")
+    forged(path[0], change={"config": {**said["config"], "hidden": [10**6] * 1000}})
+    monkeypatch.setattr(checkpoint, "build_model", None)
+    assert f"names 1000 hidden layers and holds {len(found)} tensors" in refusal(aezoo.load, path[1])
 
 
 @pytest.mark.parametrize("shape", [[10**6] * 3, [10**6] * 900, [2, 1], [1]])
@@ -217,9 +223,9 @@ def test_a_header_without_end_is_not_parsed(tmp_path, entries, monkeypatch):
 
 def test_the_lines_of_a_long_training_are_no_header_without_end(tmp_path):
     said, found = parts(run("beta-vae")[STATE], "aezoo-state")
-    lines = [json.dumps({"epoch": i, "loss": 0.5, "validation_loss": 0.25}) for i in range(1, 50_001)]
+    lines = [json.dumps({"epoch": i, "loss": 0.5, "validation_loss": 0.25}) for i in range(1, 20_001)]
     (tmp_path / STATE).write_bytes(whole({**said, "lines": lines}, found, "aezoo-state"))
-    assert len(State.load(tmp_path).history) == 50_000
+    assert len(State.load(tmp_path).history) == 20_000
 
 
 @pytest.mark.skipif(os.name == "nt", reason="there are no such things")
@@ -295,6 +301,29 @@ def test_runs_of_several_seeds_that_nobody_wrote_are_refused(cli, tmp_path, chan
     assert sorted(p.name for p in tmp_path.rglob("*")) == [CONFIG, "it"]
 
 
+@pytest.mark.parametrize("text", ["\ud800", "a\udfffb"])
+def test_half_a_character_is_refused_wherever_it_stands(tmp_path, text):
+    said, _ = parts(run("beta-vae")[MODEL], "aezoo")
+    path = tmp_path / "a.safetensors"
+    odd = ({text: 2**70}, {text: 1}, {"config": {**said["config"], text: 1}})
+    for change in (*odd, {"data": {**said["data"], text: 1}}, {"config": {**said["config"], "network": {text: 2**70}}}):
+        forged(path, change=change)
+        refusal(aezoo.load, path)
+    for number, change in enumerate(({"how": {text: 1}}, {"moves": {text: 1}}, {"lines": [text] * 2}, {text: 1})):
+        refusal(aezoo.resume, tampered(tmp_path / str(number), change=change))
+    folder = tampered(tmp_path / "config")
+    config = json.loads((folder / CONFIG).read_text())
+    for change in (
+        {"versions": {text: "1"}},
+        {text: 1},
+        {"training": {text: 1}},
+        {"data": {text: 1}},
+        {"config": {text: 1}},
+    ):
+        (folder / CONFIG).write_text(json.dumps({**config, **change}))
+        refusal(aezoo.resume, folder, kind=ZooError)
+
+
 # ---------------------------------------------------------------- a run that is to go on
 
 
@@ -325,10 +354,11 @@ def test_a_run_that_is_not_tampered_with_goes_on(tmp_path):
     [
         ({"step": 2**60}, "step"),
         ({"step": 9}, "step 9 is not batch 2 after 2 epochs"),
-        ({"epoch": 3, "step": 11}, "the metrics of 2 epochs, and 3 are done"),
+        ({"epoch": 3, "step": 11, "moves": {"/main": 11}}, "the metrics of 2 epochs, and 3 are done"),
         ({"batches": 10**6, "step": 10**6 + 6}, "is not batch 1000000"),
         ({"best_epoch": 3}, "is not batch 2 after 2 epochs"),
         ({"moves": {"/main": -1}}, "moves"),
+        ({"moves": {"/main": 2**53}}, "has moved 9007199254740992 times in 8 steps"),
         ({"format": 0}, "format"),
         ({"sums": {}}, "the figures of the epoch are not of 32 rows, or of other terms"),
         (lambda said: {"sums": {**said["sums"], "count": 1}}, "the figures of the epoch"),
@@ -395,6 +425,14 @@ def test_tensors_that_no_training_leaves_are_refused(tmp_path, name, tensor, wor
     assert words in refusal(aezoo.resume, folder)
 
 
+def test_momentum_that_is_left_out_begins_anew(tmp_path):
+    folder = tampered(tmp_path / "run", "denoising", leave=[f"{MAIN}1/momentum_buffer"])
+    assert len(aezoo.resume(folder).history) == 4
+    none = {"scalars": {f"{MAIN}1/momentum_buffer": None}}
+    folder = tampered(tmp_path / "none", "denoising", change=none, leave=[f"{MAIN}1/momentum_buffer"])
+    assert "'momentum_buffer'" in refused_as_it_is(folder)
+
+
 @pytest.mark.parametrize(
     "gone", [f"{MAIN}0/step", f"{MAIN}1/exp_avg_sq", "pending", "order", f"best/{BIAS}", "stream/cpu"]
 )
@@ -409,8 +447,8 @@ def test_a_stream_that_would_be_read_beyond_its_end_is_refused(tmp_path, left, p
     given = torch.frombuffer(state, dtype=torch.uint8)
     with pytest.raises(ValueError, match=f"at {place} with {left} left"):
         set_generator(torch.Generator(), given)
-    for name, words in (("order", "order"), ("stream/cpu", "random streams"), ("generator/corruption:_generator", "")):
-        folder = tampered(tmp_path / words, "denoising", **{name: ("U8", [5056], bytes(state))})
+    for number, name in enumerate(("order", "stream/cpu", "generator/corruption:_generator")):
+        folder = tampered(tmp_path / str(number), "denoising", **{name: ("U8", [5056], bytes(state))})
         assert f"at {place} with {left} left" in refusal(aezoo.resume, folder)
 
 

@@ -244,6 +244,17 @@ def test_divergence_takes_torchs_own_distributions():
     torch.testing.assert_close(divergence(q, p, estimator="analytic"), td.kl_divergence(q, p))
 
 
+def test_divergence_takes_a_prior_that_torchs_closed_form_does_not_broadcast():
+    # probabilities of 0 and 1 are those that torch picks by masks
+    q_probs = torch.tensor([[0.0, 0.25], [1.0, 0.5], [0.75, 0.9]], dtype=torch.float64)
+    p_probs = torch.tensor([0.5, 0.2], dtype=torch.float64)
+    q, p = (td.Independent(td.Bernoulli(probs), 1) for probs in (q_probs, p_probs))
+    cases = [(q_probs, p_probs), (1 - q_probs, 1 - p_probs)]
+    by_hand = sum(torch.special.xlogy(a, a / b).sum(-1) for a, b in cases)
+    for estimator in ("auto", "analytic", "at-mean"):
+        torch.testing.assert_close(divergence(q, p, estimator=estimator), by_hand)
+
+
 @pytest.mark.parametrize(
     ("q", "p", "options", "message"),
     [

@@ -1,5 +1,6 @@
 """Models that are broken on purpose, each in one way, and some that are whole: a plugin."""
 
+import broken_densities
 import broken_learning
 import broken_memory
 import broken_options
@@ -12,7 +13,7 @@ import aezoo
 
 # what may be meant, and is a warning
 MEANT = {"weights-of-a-fixed-seed", "one-image-alone"}
-IN = (broken_learning, broken_memory, broken_options, broken_use, broken_variational)
+IN = (broken_densities, broken_learning, broken_memory, broken_options, broken_use, broken_variational)
 
 
 @aezoo.hookimpl

@@ -127,7 +127,7 @@ class Modest(aezoo.Autoencoder):
         return torch.zeros(n, *self.spec.shape)
 
 
-breaks("shapes", "reconstruct of", "flat-reconstructions")(as_a(Flat))
+breaks("shapes", "reconstruct", "flat-reconstructions")(as_a(Flat))
 breaks("shapes", "gives float64", "codes-of-another-type")(as_a(Precise))
 breaks("capabilities", "is not among its capabilities", "capability-it-hides")(as_a(Modest))
 

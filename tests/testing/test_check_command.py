@@ -136,6 +136,12 @@ def test_another_process_that_ends_is_a_reason_and_is_started_again():
     fresh.close()
 
 
+def test_another_process_hashes_texts_in_its_own_way(monkeypatch):
+    monkeypatch.setenv("PYTHONHASHSEED", "0")
+    said = {Fresh()._run("-c", "print(hash('zoo'))").stdout for _ in range(2)}
+    assert len(said) == 2
+
+
 def test_the_table_says_what_held_and_what_did_not(cli, monkeypatch):
     from aezoo.testing import CHECKS, Contract, Result
 

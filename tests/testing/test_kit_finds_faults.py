@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import pytest
 import aezoo
 from aezoo import registry
 from aezoo.testing import CHECKS, Contract, check
+from aezoo.testing.collecting import brought_by
 
 sys.path.insert(0, str(Path(__file__).parent))
 import broken_models
@@ -66,6 +68,18 @@ def test_an_option_whose_value_the_author_says_is_tried_with_it(contract):
 
 def test_an_option_that_needs_another_one_counts(contract):
     assert check("together", ["options"])[0].status == "held"
+
+
+def test_an_option_that_is_for_other_data_counts(contract):
+    assert check("of-tables", ["options"])[0].status == "held"
+
+
+def test_a_distribution_without_models_or_parts_is_known():
+    plugin = registry.register(SimpleNamespace(), "bare")
+    plugin.distribution = "aezoo-bare"
+    with pytest.raises(aezoo.errors.UsageError, match="distribution 'aezoo-bare' has no models or parts"):
+        brought_by("Aezoo_Bare")
+    registry.plugins._found.remove(plugin)
 
 
 def test_an_unknown_model_or_check_is_one_line(contract):

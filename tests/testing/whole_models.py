@@ -31,10 +31,16 @@ def together(config, spec):
     return encoding(lambda n, x: n(x).abs() ** config.power if config.bent else n(x))(config, spec)
 
 
+def of_tables(config, spec):
+    """``stretch`` is of use for tables alone."""
+    return encoding(lambda network, x: network(x) * (1 if spec.is_image else config.stretch))(config, spec)
+
+
 def label(value):
     return options("label", label=(str, Field("a", description="x", json_schema_extra={"check": value})))
 
 
+STRETCH = {"stretch": (float, Field(1.0, gt=0, description="by how much"))}
 BENT = {
     "bent": (bool, Field(False, description="whether")),
     "power": (float, Field(1.5, gt=0, description="to what power")),
@@ -50,5 +56,6 @@ def aezoo_models():
         ("said", label("zebra"), labelled),
         ("said-in-vain", label("b"), labelled),
         ("together", options("bent", **BENT), together),
+        ("of-tables", options("stretch", **STRETCH), of_tables),
     ):
         yield aezoo.Model(name, config, build, **texts)

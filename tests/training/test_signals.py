@@ -327,3 +327,36 @@ def test_a_process_ends_with_the_status_that_shells_know(number, rows, tmp_path)
     status, word = SIGNALS[number]
     said = f"aezoo: error: {word}run holds what was saved; go on with: aezoo resume run.\n"
     assert forks().end(process) == [status, said]
+
+
+@pytest.mark.parametrize("number", list(SIGNALS))
+def test_a_signal_that_was_taken_for_an_error_is_answered_all_the_same(cli, monkeypatch, number):
+    from aezoo import registry
+
+    def swallowed(self):
+        try:
+            signal.raise_signal(number)
+        except BaseException as error:
+            raise RuntimeError("something of pydantic's") from error
+
+    monkeypatch.setattr(registry.Plugins, "__iter__", swallowed)
+    result = cli("list")
+    assert result.status == 128 + number
+    assert result.err == "aezoo: error: interrupted; what was written before stays\n"
+
+
+def test_a_signal_that_was_swallowed_ends_the_run_at_its_first_step(train, monkeypatch):
+    from aezoo import api
+
+    made = api.Recorder.__init__
+
+    def swallowed(self, *arguments):
+        try:
+            signal.raise_signal(signal.SIGINT)
+        except KeyboardInterrupt:
+            made(self, *arguments)
+
+    monkeypatch.setattr(api.Recorder, "__init__", swallowed)
+    result = train()
+    assert result.status == 130
+    assert State.load("run").position.step == 1

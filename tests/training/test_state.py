@@ -14,11 +14,12 @@ from torch import nn
 from aezoo.autoencoder import Autoencoder
 from aezoo.config import DataSpec
 from aezoo.data import Dataset, open_data
-from aezoo.errors import CheckpointError, DivergenceError
+from aezoo.errors import CheckpointError, DivergenceError, UsageError
 from aezoo.parts import Decoder, Gaussian, PointEncoder, Regularizer, Reset, Weighted
 from aezoo.training import State, TrainConfig, Trainer, build_model, step
 from aezoo.training.record import Record
 from aezoo.training.saving import Saving
+from aezoo.training.state import fill_optimizer
 
 SPEC = DataSpec(shape=(6,), scaling="none")
 
@@ -297,6 +298,43 @@ def test_a_state_does_not_move_with_the_training():
     trainer.fit()
     for a, b in pairwise(saves):
         assert not torch.equal(a.tensors["model/encoder.network.0.weight"], b.tensors["model/encoder.network.0.weight"])
+
+
+def test_a_state_is_as_it_was_after_a_training_from_it(saved):
+    state, _ = saved
+    before = {name: tensor.clone() for name, tensor in state.tensors.items()}
+    for _ in range(2):
+        Trainer(by_hand(), rows().split(20), TrainConfig(epochs=2, batch_size=16), state=state).fit()
+        assert all(torch.equal(state.tensors[name], tensor) for name, tensor in before.items())
+
+
+def test_steps_are_counted_exactly_where_a_scalar_parameter_counts_in_16_bits():
+    weight = nn.Parameter(torch.ones((), dtype=torch.bfloat16))
+    optimizer = torch.optim.Adam([weight], fused=True)
+    moments = dict.fromkeys(("0/exp_avg", "0/exp_avg_sq"), torch.ones((), dtype=torch.bfloat16))
+    fill_optimizer(optimizer, {"0/step": torch.tensor(257.0), **moments}, {})
+    assert optimizer.state[weight]["step"].item() == 257
+
+
+def test_a_state_outside_of_the_training_is_refused_since_its_random_streams_are_elsewhere():
+    trainer = Trainer(by_hand(), rows().split(20), TrainConfig(epochs=1, batch_size=16))
+    within = []
+    trainer.on_epoch = lambda metrics, keep: within.append(trainer.state())
+    with pytest.raises(UsageError, match="give the trainer on_save"):
+        trainer.state()
+    trainer.fit()
+    assert within[0].position.epoch == 1
+    with pytest.raises(UsageError, match="give the trainer on_save"):
+        trainer.state()
+
+
+def test_fewer_epochs_than_were_begun_are_refused():
+    found = []
+    config = {"batch_size": 16, "save_every": "4 steps"}
+    Trainer(by_hand(), rows().split(20), TrainConfig(epochs=3, **config), on_save=found.append).fit()
+    middle = next(state for state in found if state.position.epoch == 1 and state.position.batches)
+    with pytest.raises(CheckpointError, match="epochs is 1, and epoch 2 has begun"):
+        Trainer(by_hand(), rows().split(20), TrainConfig(epochs=1, **config), state=middle)
 
 
 def test_a_flipped_bit_is_noticed(saved):

@@ -510,6 +510,29 @@ def test_what_this_machine_or_these_rows_cannot_do_is_refused(config, message):
     assert "\n" not in str(caught.value)
 
 
+def test_a_model_that_nothing_can_move_is_refused():
+    model = made()
+    for parameter in model.parameters():
+        parameter.requires_grad_(False)
+    with pytest.raises(CompositionError, match="no parameter that training could move"):
+        trainer(model)
+
+
+class Counting(nn.Linear):
+    """Keeps what no safetensors file can hold."""
+
+    def get_extra_state(self):
+        return {"calls": 1}
+
+
+def test_what_no_checkpoint_holds_is_refused_before_the_first_step_where_something_is_saved():
+    model = made()
+    model.decoder.network = Counting(model.decoder.network.in_features, model.decoder.network.out_features)
+    Trainer(model, splits(), TrainConfig(epochs=1, validation=0))
+    with pytest.raises(CompositionError, match=r"decoder\.network \(Counting\) keeps something by get_extra_state"):
+        Trainer(model, splits(), TrainConfig(epochs=1, validation=0), on_save=lambda state: None)
+
+
 def test_auto_is_the_processor_where_there_is_nothing_else(monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert pick_device("auto") == torch.device("cpu")
@@ -635,3 +658,30 @@ def test_validation_is_measured_under_a_cyclical_weight_too():
     for line in Trainer(model, dataset.split(), TrainConfig(epochs=10, batch_size=43)).fit():
         expected = line["validation_reconstruction"] + 20 * line["validation_kl"]
         assert line["validation_loss"] == pytest.approx(expected, rel=1e-5)
+
+
+class Late(Regularizer):
+    """A penalty on weights of its own that begins at the third step."""
+
+    def __init__(self):
+        super().__init__()
+        self.shift = nn.Parameter(torch.ones(Z))
+        self.steps = 0
+
+    def forward(self, z):
+        self.steps += 1
+        return (z + self.shift).square().sum(-1) if self.steps > 5 else z.square().sum(-1)
+
+
+@pytest.mark.parametrize("momentum", [0.0, 0.9])
+def test_a_gradient_that_comes_late_is_followed_under_sgd(momentum):
+    model = made(Late())
+    trainer(model, optimizer="sgd", momentum=momentum, lr=1e-3, batch_size=8, epochs=3).fit()
+    assert not torch.equal(model.regularizers["mine"].shift, torch.ones(Z))
+
+
+def test_an_expanded_buffer_is_refused_before_the_first_step():
+    model = made()
+    model.encoder.register_buffer("wide", torch.ones(1).expand(4))
+    with pytest.raises(CompositionError, match=r"encoder\.wide is an expanded tensor.*clone"):
+        trainer(model)
