@@ -21,6 +21,14 @@ FILES = ("model.safetensors", "metrics.jsonl", "results.json", "config.json")
 QUICK = {"hidden": [8], "latent_dim": 4}
 
 
+@pytest.fixture(autouse=True, scope="module")
+def no_pictures():
+    """They take longer than all else, and hold no state."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("aezoo.plots.draw_run", lambda *arguments: [])
+        yield
+
+
 class Breaker:
     """Ends a run after an epoch, as a power cut would, but for what a dead process does not clear away."""
 

@@ -14,12 +14,24 @@ from aezoo import registry
 QUICK = ("--epochs", "1", "--hidden", "8", "--latent-dim", "3")
 
 
+@pytest.fixture(autouse=True)
+def pictures(request, monkeypatch):
+    """Drawn only where a test asks for them: they take longer than all else."""
+    if "drawn" not in request.fixturenames:
+        monkeypatch.setattr("aezoo.plots.draw_run", lambda *arguments: [])
+
+
+@pytest.fixture
+def drawn():
+    """Asks for pictures."""
+
+
 def run_of(result):
     assert result.status == 0, result.err
     return json.loads(result.out)
 
 
-def test_everything_defaulted_leaves_a_whole_run(cli, tmp_path):
+def test_everything_defaulted_leaves_a_whole_run(cli, tmp_path, drawn):
     result = cli("train", "--epochs", "3")
     assert result.status == 0, result.err
     folder = tmp_path / "runs" / "contractive-digits"

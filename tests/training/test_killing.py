@@ -10,8 +10,8 @@ import pytest
 ROOT = Path(__file__).parents[2]
 
 
-# one with an opponent's optimizer, one with a stream of its own, one whose best weights are not its last
-@pytest.mark.parametrize("case", ["opponent", "own-stream", "patience"])
+# one with an opponent's optimizer, one whose best weights are not its last
+@pytest.mark.parametrize("case", ["opponent", "patience"])
 def test_a_run_that_is_killed_again_and_again_ends_as_if_it_never_was(case):
     command = [sys.executable, "-m", "campaigns.kill", "--case", case, "--kills", "5", "--seed", "1"]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
