@@ -13,7 +13,7 @@ from aezoo._lazy import exporter
 
 if TYPE_CHECKING:
     from aezoo import data, errors, evaluation, inspection, parts, plots, registry, training
-    from aezoo.api import Run, inspect, load, train
+    from aezoo.api import inspect, load, train
     from aezoo.assembly import assemble
     from aezoo.autoencoder import Autoencoder
     from aezoo.config import Choice, Config, DataSpec, Sizes
@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from aezoo.options import ModelConfig, PointConfig, TrainConfig, WeightedChoice
     from aezoo.registry import DatasetEntry, Inspection, Model, Part, hookimpl
     from aezoo.resuming import resume
+    from aezoo.runs import Run
     from aezoo.schedules import Weight
     from aezoo.training import Trainer
 
@@ -42,7 +43,7 @@ _NAMES = {
     "ModelConfig": "aezoo.options",
     "Part": "aezoo.registry",
     "PointConfig": "aezoo.options",
-    "Run": "aezoo.api",
+    "Run": "aezoo.runs",
     "Runs": "aezoo.many",
     "Sizes": "aezoo.config",
     "TrainConfig": "aezoo.options",

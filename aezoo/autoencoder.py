@@ -19,6 +19,7 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
+from aezoo import composition
 from aezoo.config import DataSpec
 from aezoo.errors import CapabilityError, CompositionError, DataError, PluginError, UsageError
 from aezoo.memory import keep_blocks, most_bytes
@@ -38,7 +39,6 @@ from aezoo.parts import (
     SparsePoint,
     Weighted,
     check_gradient,
-    depends_on,
     divergence,
     draw,
     has_density,
@@ -326,87 +326,26 @@ class Autoencoder(nn.Module):
         x = torch.full((rows, *self.spec.shape), middle, dtype=self.dtype, device=self.device)
         with self.evaluating(), self._stream(0):
             q = self.encoder(x)
-            if not isinstance(q, Posterior):
-                raise CompositionError(
-                    f"{type(self.encoder).__name__}{of(self.encoder)} returned {type(q).__name__}, which is no "
-                    "posterior: it needs mean and rsample (wrap a plain network in PointEncoder)."
-                )
-            self._check_draws(q, rows)
+            composition.check_posterior(self.encoder, q, self.draws, rows)
             self._stochastic, self._discrete = has_density(q), hasattr(q, "index")
             check_gradient(self.gradient, self.bound, q)
             if isinstance(q, SparsePoint):
                 self.decoder.lay_out()
             values = self._values(x)
-            self._check_distributions(values, x)
+            z = values["z"]
+            composition.check_likelihood(self.decoder.likelihood, values["px"], x, self.draws)
+            if self.prior is not None:
+                composition.check_prior(self.prior, self.prior_distribution(), tuple(z.shape[2:]))
             for name, asking in self._asking.items():
-                self._check_penalty(name, asking(values), rows, values["z"])
-            outcome = self.step(x)
-            if not outcome.loss.is_meta:
-                self._check_figures(outcome, x)
-
-    def _check_draws(self, q: Posterior, rows: int) -> None:
-        mean, z = q.mean, draw(q, self.draws)
-        if z.dim() < 3 or z.shape[:2] != (self.draws, rows) or mean.shape != z.shape[1:]:
-            raise CompositionError(
-                f"the posterior of {type(self.encoder).__name__}{of(self.encoder)} has a mean {tuple(mean.shape)} and "
-                f"draws {tuple(z.shape)} for {self.draws} draws of {rows} rows: they must be (B, *Z) and (K, B, *Z)."
-            )
-
-    def _check_distributions(self, values: Values, x: Tensor) -> None:
-        """Refuses shapes that would be broadcast in silence, or fail far from where they come from."""
-        px, code = values["px"], tuple(values["z"].shape[2:])
-        likelihood = f"likelihood {type(self.decoder.likelihood).__name__}{of(self.decoder.likelihood)}"
-        if not isinstance(px, Distribution) and not hasattr(px, "log_prob"):
-            raise CompositionError(f"{likelihood} returned {type(px).__name__}, no distribution.")
-        log_prob = px.log_prob(x)
-        if log_prob.shape != (self.draws, len(x)) or px.mean.shape != (self.draws, *x.shape):
-            raise CompositionError(
-                f"{likelihood} has a log-density {tuple(log_prob.shape)} and a mean {tuple(px.mean.shape)} for "
-                f"{self.draws} draws of {len(x)} rows {tuple(x.shape[1:])}: they must be (K, B) and (K, B, *X), "
-                "with *X the event."
-            )
-        if self.prior is None:
-            return
-        p = self.prior_distribution()
-        prior = f"prior {type(self.prior).__name__}{of(self.prior)}"
-        if not hasattr(p, "log_prob") or not hasattr(p, "sample"):
-            raise CompositionError(f"{prior} returned {type(p).__name__}, no distribution.")
-        drawn = p.sample((3,))
-        if drawn.shape != (3, *code) or p.log_prob(drawn).shape != (3,):
-            raise CompositionError(
-                f"{prior} draws {tuple(drawn.shape[1:])} with a log-density {tuple(p.log_prob(drawn).shape[1:])}: it "
-                f"must be a distribution over one code {code}, all of which is the event."
-            )
-
-    def _check_figures(self, outcome: Step, x: Tensor) -> None:
-        """Refuses penalties that are not finite where the reconstruction is: of equal rows, and of random ones too."""
-        if _not_finite(outcome):
-            outcome = self.step(torch.rand_like(x))
-        bad = _not_finite(outcome)
-        if bad and "reconstruction" not in bad:
-            raise CompositionError(
-                f"regularizer {bad[0]!r}{of(self.regularizers[bad[0]])} is {outcome.terms[bad[0]].item():g} for "
-                "made-up rows and an untrained model: a penalty must be finite."
-            )
-
-    def _check_penalty(self, name: str, penalty: Any, rows: int, z: Tensor) -> None:
-        real = isinstance(penalty, Tensor) and penalty.is_floating_point()
-        shape = tuple(penalty.shape) if real else f"{getattr(penalty, 'dtype', type(penalty).__name__)}"
-        if shape not in ((self.draws, rows), (rows,), ()):
-            raise CompositionError(
-                f"regularizer {name!r}{of(self.regularizers[name])} returned {shape} for {self.draws} draws of {rows} "
-                "rows: it must return one value a draw and row (K, B), one a row (B,), or one in all ()."
-            )
-        if self.bound == "importance" and shape != (self.draws, rows):
-            raise CompositionError(
-                f"the importance-weighted bound weighs each draw, and regularizer {name!r} has no draw axis: use "
-                "estimator=sampled for a KL, leave it out, or use a model with the mean over draws (vae)."
-            )
-        if self.gradient == "score-function" and shape != (self.draws, rows) and depends_on(penalty, z):
-            raise CompositionError(
-                f"the score-function gradient needs an error for each draw, and regularizer {name!r} makes one of many "
-                "draws: leave it out, or use gradient=reparameterised."
-            )
+                penalty = asking(values)
+                composition.check_penalty(name, self.regularizers[name], penalty, self.draws, rows)
+                composition.check_draw_axis(name, penalty, z, self.bound, self.gradient)
+            terms = self.step(x).terms
+            # what a model without memory computes has no values
+            if not x.is_meta:
+                # equal rows are nothing to some penalties, such as a variance's logarithm
+                terms = self.step(torch.rand_like(x)).terms if composition.not_finite(terms) else terms
+                composition.check_figures(terms, self.regularizers)
 
     # ------------------------------------------------------------------ what a user calls, on raw data
 
@@ -709,11 +648,6 @@ def need(model: Autoencoder, wanted: tuple[str, ...], what: str, remedy: str) ->
         raise CapabilityError(
             f"{what} needs a model with {' or '.join(map(repr, wanted))} (this one has {has}): use {remedy}."
         )
-
-
-def _not_finite(outcome: Step) -> list[str]:
-    """The terms of a loss that are not finite."""
-    return [name for name, value in outcome.terms.items() if not value.detach().isfinite()]
 
 
 def _log_mean_exp(values: Tensor) -> Tensor:

@@ -9,11 +9,12 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from aezoo.api import Recorder, Run, config_of, prepare
+from aezoo.api import prepare
 from aezoo.data import Dataset, open_data, reopen
 from aezoo.errors import DivergenceError, OutputError, TerminatedError, UsageError
 from aezoo.options import PLACES, TrainConfig
 from aezoo.resuming import reopened
+from aezoo.runs import Recorder, Run, config_of
 from aezoo.training import (
     CONFIG_FILE,
     MODEL_FILE,

@@ -10,13 +10,13 @@ import torch
 from pydantic import JsonValue, ValidationError
 
 from aezoo import registry
-from aezoo.api import Recorder, Run, config_of
 from aezoo.assembly import complete
 from aezoo.autoencoder import Autoencoder
 from aezoo.config import Config, DataSpec
 from aezoo.data import Dataset, digest_of, open_data, reopen
 from aezoo.errors import CheckpointError, DataError, UnknownNameError, UsageError, is_out_of_memory, near_misses
 from aezoo.options import MAY_CHANGE, ModelConfig, TrainConfig
+from aezoo.runs import Recorder, Run, config_of
 from aezoo.streams import random_stream
 from aezoo.training import CONFIG_FILE, RESULTS_FILE, STATE_FILE, Progress, RunFolder, State, build_model, run_config
 from aezoo.training.checkpoint import ROOM, build_within, install

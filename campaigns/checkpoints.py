@@ -329,12 +329,12 @@ def resume(path: str) -> None:
     """Goes on with a run, to its end where that is near."""
     from unittest import mock
 
-    from aezoo import api, resuming
+    from aezoo import resuming, runs
     from aezoo.training import RunFolder
 
     folder = RunFolder(path, resume=True)
     # pictures take a second each, and are of what was seen before
-    with mock.patch.object(api.Recorder, "_draw", return_value=None), folder.claimed():
+    with mock.patch.object(runs.Recorder, "_draw", return_value=None), folder.claimed():
         recorder = resuming.reopened(folder, progress=False)
         if recorder.trainer.epochs <= 20:
             recorder.go()

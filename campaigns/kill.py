@@ -67,6 +67,8 @@ def begun(arguments: list[str], folder: Path, before: Callable[[], None] = lambd
     with (folder.parent / "said.txt").open("w") as said:
         os.dup2(said.fileno(), 1)
         os.dup2(said.fileno(), 2)
+    # as at a terminal, also where the campaign runs in the background, which ignores Ctrl-C
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     before()
     from aezoo.cli import main
 

@@ -16,8 +16,8 @@ from aezoo.errors import RunInterruptedError, UnknownNameError, UsageError, near
 from aezoo.options import TrainConfig
 
 if TYPE_CHECKING:
-    from aezoo.api import Run
     from aezoo.many import Runs
+    from aezoo.runs import Run
 
 DEFAULT_MODEL = "contractive"
 # what a config file may hold beside the options of the model and of training

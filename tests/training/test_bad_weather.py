@@ -265,7 +265,7 @@ def test_a_limit_on_the_size_of_files(train, cli, whole, tmp_path):
 
 
 def test_too_many_open_files(train, cli, whole, tmp_path, monkeypatch):
-    from aezoo.api import Recorder
+    from aezoo.runs import Recorder
 
     save = Recorder._on_save
     taken = []
@@ -306,7 +306,7 @@ def test_a_file_system_that_is_read_only(disk, train, cli):
 
 
 def test_a_file_system_that_becomes_read_only(train, cli, monkeypatch, whole, tmp_path):
-    from aezoo.api import Recorder
+    from aezoo.runs import Recorder
 
     save = Recorder._on_save
 
@@ -466,7 +466,7 @@ def test_a_lock_that_is_no_file(kind, train, cli, tmp_path):
 @pytest.fixture
 def after_epoch(monkeypatch):
     """Does something once an epoch is over."""
-    from aezoo.api import Recorder
+    from aezoo.runs import Recorder
 
     note = Recorder._on_epoch
 

@@ -45,7 +45,7 @@ def assert_refused(result, *words):
 HANGING = f"""
 import time
 from aezoo import plots
-from aezoo.api import Recorder
+from aezoo.runs import Recorder
 from aezoo.cli import main
 plots.draw_run = lambda *arguments: []
 note = Recorder._on_epoch

@@ -10,8 +10,8 @@ import pytest
 from forked import forks, wait_for
 
 import aezoo
-from aezoo.api import Recorder
 from aezoo.errors import TerminatedError
+from aezoo.runs import Recorder
 from aezoo.training import State, Trainer, tensors
 
 OPTIONS = ("--model", "undercomplete", "--latent-dim", "2", "--hidden", "4", "--batch-size", "16", "--epochs", "4")
@@ -78,7 +78,7 @@ def sends(monkeypatch, owner, name, number, time=1, after=False):
 
 def places():
     """Where a signal may come: owner, name, and of which call."""
-    from aezoo import api, plots
+    from aezoo import plots, runs
     from aezoo.training.folder import RunFolder
 
     return {
@@ -90,7 +90,7 @@ def places():
         "the state": (tensors, "save_file", 2, "run"),
         "a metrics line": (RunFolder, "append", 1, "run"),
         "the last metrics line": (RunFolder, "append", 4, "run"),
-        "evaluation": (api, "evaluate", 1, "run"),
+        "evaluation": (runs, "evaluate", 1, "run"),
         "results": (RunFolder, "finish", 1, "run"),
         "pictures": (plots, "draw_run", 1, "run"),
         "data": (aezoo.data, "open_data", 1, ""),
@@ -346,9 +346,9 @@ def test_a_signal_that_was_taken_for_an_error_is_answered_all_the_same(cli, monk
 
 
 def test_a_signal_that_was_swallowed_ends_the_run_at_its_first_step(train, monkeypatch):
-    from aezoo import api
+    from aezoo import runs
 
-    made = api.Recorder.__init__
+    made = runs.Recorder.__init__
 
     def swallowed(self, *arguments):
         try:
@@ -356,7 +356,7 @@ def test_a_signal_that_was_swallowed_ends_the_run_at_its_first_step(train, monke
         except KeyboardInterrupt:
             made(self, *arguments)
 
-    monkeypatch.setattr(api.Recorder, "__init__", swallowed)
+    monkeypatch.setattr(runs.Recorder, "__init__", swallowed)
     result = train()
     assert result.status == 130
     assert State.load("run").position.step == 1
