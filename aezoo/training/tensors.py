@@ -109,3 +109,8 @@ def digest(tensors: Iterable[tuple[str, Tensor]]) -> str:
 def line_of(error: Exception) -> str:
     """What an error says, in one line of bounded length."""
     return " ".join(str(error).split())[:200]
+
+
+def kind_of(tensor: Tensor) -> str:
+    """Type and shape of a tensor, for messages."""
+    return f"{str(tensor.dtype).removeprefix('torch.')} {tuple(tensor.shape)}"

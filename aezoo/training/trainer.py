@@ -24,6 +24,7 @@ from aezoo.training.heap import pages_kept
 from aezoo.training.optim import forget, learning_rate, make_optimizer
 from aezoo.training.patience import Patience
 from aezoo.training.progress import Progress
+from aezoo.training.randomness import generators, set_generator, set_generators, streams, streams_of
 from aezoo.training.record import REMEDY, Record
 from aezoo.training.saving import Saving, Stop, finishing_steps
 from aezoo.training.state import (
@@ -32,13 +33,8 @@ from aezoo.training.state import (
     copied,
     fill,
     fill_optimizer,
-    generators,
     optimizer_state,
     refuse_other,
-    set_generator,
-    set_generators,
-    streams,
-    streams_of,
     tensors_of,
 )
 from aezoo.training.step import Captured, Plain
@@ -143,7 +139,7 @@ class Trainer:
         # the noise of training is a stream of its own, so that the caller's is left as it was
         with (
             random_stream(self.config.seed, self.device),
-            streams_of(state, self.device),
+            streams_of(None if state is None else state.tensors, self.device),
             progress,
             pages_kept(self.device),
             finishing_steps(self.on_save is not None) as stop,

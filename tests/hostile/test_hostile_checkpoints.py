@@ -14,7 +14,7 @@ from aezoo.config import DataSpec
 from aezoo.errors import CheckpointError, UsageError, ZooError
 from aezoo.options import ModelConfig
 from aezoo.training import State, checkpoint, pick_device, tensors
-from aezoo.training.state import set_generator, set_generators
+from aezoo.training.randomness import set_generator, set_generators
 from campaigns.checkpoints import CONFIG, MODEL, RUNS, STATE, put, run
 from campaigns.tensorfiles import parts, whole
 
