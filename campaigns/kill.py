@@ -38,7 +38,7 @@ OPTIONS: dict[str, tuple[str, ...]] = {
     "schedules": ("--model", "vae", "--schedule", "cosine", "--warmup", "30", "--regularizer", "l1=linear:0:0.1:200"),
     "sgd": ("--model", "vae", "--optimizer", "sgd", "--momentum", "0.9", "--clip-norm", "1", "--lr", "0.001"),
     "bf16": ("--model", "vae", "--precision", "bf16"),
-    "epochs": ("--model", "topk", "--save-every", "epoch"),
+    "epochs": ("--model", "topk", "--k", "4", "--save-every", "epoch"),
     "opponent": ("--model", "undercomplete", "--regularizer", "adversary=0.1", "--save-every", "3 steps"),
 }
 
