@@ -25,6 +25,16 @@ class Result:
     err: str
 
 
+@pytest.fixture(autouse=True, scope="session")
+def every_epoch_is_saved():
+    """However short it is, so that what a test finds on the disk does not depend on the machine."""
+    from aezoo.training.saving import Saving
+
+    Saving.MOST_OF_THE_TIME = 1.0
+    yield
+    Saving.MOST_OF_THE_TIME = 0.1
+
+
 @pytest.fixture
 def cli(monkeypatch, tmp_path):
     """Runs a command in an empty folder, in this process."""

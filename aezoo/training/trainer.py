@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import json
 import math
+import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -282,9 +283,10 @@ class Trainer:
                 raise DivergenceError(f"weights {name!r} stopped being finite by step {self.step}: {REMEDY}.")
 
     def _save(self) -> None:
+        begun = time.monotonic()
         if self.on_save is not None:
             self.on_save(self.state())
-        self._saving.done()
+        self._saving.done(time.monotonic() - begun)
 
     def _train_step(self, x: Tensor) -> Step:
         lr = learning_rate(self.config, self.step, self.total_steps)

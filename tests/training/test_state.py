@@ -244,6 +244,20 @@ def test_minutes_are_counted_from_the_last_save(monkeypatch):
     assert found == [False, False, True, False, True]
 
 
+def test_epochs_shorter_than_their_saves_are_passed_over(monkeypatch):
+    now = [100.0]
+    monkeypatch.setattr("time.monotonic", lambda: now[0])
+    monkeypatch.setattr(Saving, "MOST_OF_THE_TIME", 0.1)
+    paced, told = Saving("epoch"), Saving("2 epochs")
+    assert paced.after_epoch(1)
+    paced.done(0.5), told.done(0.5)
+    found = []
+    for now[0] in (100.1, 104.4, 104.6):
+        found.append(paced.after_epoch(2))
+        assert told.after_epoch(2)
+    assert found == [False, False, True]
+
+
 @pytest.mark.parametrize("text", ["", "0 steps", "every step", "1.5 epochs", "-3 steps", "1e9 steps", "5", "3 days"])
 def test_a_time_to_save_that_is_none_is_refused(text):
     from aezoo.errors import UsageError
