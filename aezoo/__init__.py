@@ -9,57 +9,57 @@ from __future__ import annotations
 import importlib
 from typing import TYPE_CHECKING, Any
 
-from aezoo._lazy import exporter
+from aezoo.core.lazy import exporter
 
 if TYPE_CHECKING:
     from aezoo import data, errors, evaluation, inspection, parts, plots, registry, training
     from aezoo.api import inspect, load, train
-    from aezoo.assembly import assemble
-    from aezoo.autoencoder import Autoencoder
-    from aezoo.config import Choice, Config, DataSpec, Sizes
+    from aezoo.core.config import Choice, Config, DataSpec, Sizes
+    from aezoo.core.options import ModelConfig, PointConfig, TrainConfig, WeightedChoice
+    from aezoo.core.schedules import Weight
     from aezoo.data import Dataset
     from aezoo.errors import ZooError
     from aezoo.evaluation import evaluate
-    from aezoo.many import Runs, resume_many, train_many
-    from aezoo.options import ModelConfig, PointConfig, TrainConfig, WeightedChoice
+    from aezoo.model.assembly import assemble
+    from aezoo.model.autoencoder import Autoencoder
     from aezoo.registry import DatasetEntry, Inspection, Model, Part, hookimpl
-    from aezoo.resuming import resume
-    from aezoo.runs import Run
-    from aezoo.schedules import Weight
+    from aezoo.runs.repeats import Runs, resume_many, train_many
+    from aezoo.runs.resume import resume
+    from aezoo.runs.run import Run
     from aezoo.training import Trainer
 
 __version__ = "0.1.0"
 
 _MODULES = ("data", "errors", "evaluation", "inspection", "parts", "plots", "registry", "training")
 _NAMES = {
-    "Autoencoder": "aezoo.autoencoder",
-    "Choice": "aezoo.config",
-    "Config": "aezoo.config",
-    "DataSpec": "aezoo.config",
+    "Autoencoder": "aezoo.model.autoencoder",
+    "Choice": "aezoo.core.config",
+    "Config": "aezoo.core.config",
+    "DataSpec": "aezoo.core.config",
     "Dataset": "aezoo.data",
     "DatasetEntry": "aezoo.registry",
     "Inspection": "aezoo.registry",
     "Model": "aezoo.registry",
-    "ModelConfig": "aezoo.options",
+    "ModelConfig": "aezoo.core.options",
     "Part": "aezoo.registry",
-    "PointConfig": "aezoo.options",
-    "Run": "aezoo.runs",
-    "Runs": "aezoo.many",
-    "Sizes": "aezoo.config",
-    "TrainConfig": "aezoo.options",
+    "PointConfig": "aezoo.core.options",
+    "Run": "aezoo.runs.run",
+    "Runs": "aezoo.runs.repeats",
+    "Sizes": "aezoo.core.config",
+    "TrainConfig": "aezoo.core.options",
     "Trainer": "aezoo.training",
-    "Weight": "aezoo.schedules",
-    "WeightedChoice": "aezoo.options",
+    "Weight": "aezoo.core.schedules",
+    "WeightedChoice": "aezoo.core.options",
     "ZooError": "aezoo.errors",
-    "assemble": "aezoo.assembly",
+    "assemble": "aezoo.model.assembly",
     "evaluate": "aezoo.evaluation",
     "hookimpl": "aezoo.registry",
     "inspect": "aezoo.api",
     "load": "aezoo.api",
-    "resume": "aezoo.resuming",
-    "resume_many": "aezoo.many",
+    "resume": "aezoo.runs.resume",
+    "resume_many": "aezoo.runs.repeats",
     "train": "aezoo.api",
-    "train_many": "aezoo.many",
+    "train_many": "aezoo.runs.repeats",
 }
 _named = exporter(__name__, _NAMES)
 

@@ -2,49 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from aezoo import registry
-from aezoo.assembly import complete
-from aezoo.autoencoder import Autoencoder
-from aezoo.data import Dataset, open_data
-from aezoo.data.infer import all_in
-from aezoo.errors import (
-    CompositionError,
-    DataError,
-    UnknownNameError,
-    near_misses,
-)
+from aezoo.data import open_data
 from aezoo.inspection import Finding, Subject, look
-from aezoo.options import TrainConfig
-from aezoo.reopening import open_run, rows_of, splits_of
-from aezoo.runs import Recorder, Run
-from aezoo.streams import random_stream
-from aezoo.training import (
-    Progress,
-    RunFolder,
-    build_model,
-    load_model,
-)
-from aezoo.training.sizes import refuse_huge_model
+from aezoo.model.autoencoder import Autoencoder
+from aezoo.runs.job import Job, takes_a_job
+from aezoo.runs.open import open_run, rows_of, splits_of
+from aezoo.runs.prepare import prepare
+from aezoo.runs.run import Run
+from aezoo.storage.checkpoint import load_model
 
 
-def train(
-    model: str | Autoencoder = "contractive",
-    data: Any = "digits",
-    *,
-    out: str | Path | None = None,
-    overwrite: bool = False,
-    labels: Any = None,
-    data_dir: str | Path | None = None,
-    trackers: Iterable[Any] = (),
-    progress: bool | None = None,
-    **options: Any,
-) -> Run:
+@takes_a_job()
+def train(model: str | Autoencoder = "contractive", data: Any = "digits", **arguments: Any) -> Run:
     """Trains a model, evaluates it on the test split, and, with ``out``, leaves a run folder.
 
     Args:
@@ -64,52 +36,7 @@ def train(
         OutputError: the folder exists or cannot be written.
         DivergenceError: the loss stopped being finite; what was written before stays.
     """
-    return prepare(
-        model,
-        data,
-        out=out,
-        overwrite=overwrite,
-        labels=labels,
-        data_dir=data_dir,
-        trackers=trackers,
-        progress=progress,
-        **options,
-    ).go()
-
-
-def prepare(
-    model: str | Autoencoder,
-    data: Any,
-    *,
-    out: str | Path | RunFolder | None = None,
-    overwrite: bool = False,
-    labels: Any = None,
-    data_dir: str | Path | None = None,
-    trackers: Iterable[Any] = (),
-    progress: bool | None = None,
-    **options: Any,
-) -> Recorder:
-    """A run that is ready to begin; arguments and errors are those of ``train``."""
-    name = model if isinstance(model, str) else ""
-    ours, theirs = _split_options(name, options)
-    config = None
-    if name:
-        entry = registry.models[name]
-        config = complete(entry.config.parse(theirs, owner=f"model {name!r}"))
-    training = TrainConfig.parse(ours, owner="training")
-    folder = out if out is None or isinstance(out, RunFolder) else RunFolder(out, overwrite)
-    dataset = open_data(data, labels=labels, data_dir=data_dir)
-    splits = dataset.split(training.validation, training.seed)
-    if isinstance(model, str):
-        assert config is not None
-        values = config.model_dump(mode="json")
-        refuse_huge_model(name, values, dataset.spec)
-        with random_stream(training.seed):
-            model = build_model(name, values, dataset.spec)
-    else:
-        _refuse_other_data(model, dataset)
-    run = Run(name, model, dataset, splits, config, training, folder.path if folder else None)
-    return Recorder(run, folder, trackers, Progress(progress))
+    return prepare(model, Job.of({"data": data, **arguments})).go()
 
 
 def load(path: str | Path, *, into: Autoencoder | None = None, device: str = "cpu") -> Autoencoder:
@@ -160,32 +87,6 @@ def inspect(
         model, header = open_run(run, device)
         splits = splits_of(run, header, data, data_dir=data_dir, labels=labels)
     return look(Subject(model, splits, rows_of(splits, split), seed), name, **options)
-
-
-def _refuse_other_data(model: Autoencoder, dataset: Dataset) -> None:
-    """Refuses data that a model composed by hand was not composed for."""
-    spec = dataset.spec
-    if model.spec.shape != spec.shape:
-        raise DataError(f"the model was built for data of shape {model.spec.shape}, and this is {spec.shape}.")
-    likelihood = model.decoder.likelihood
-    if not likelihood.unit_interval or model.preprocess is not None or isinstance(dataset.x, torch.utils.data.Dataset):
-        return
-    if not all_in(dataset.x, binary=False):
-        raise CompositionError(
-            f"{type(likelihood).__name__} needs data in [0, 1], and {spec.name} has other values: give the model a "
-            "preprocess, or scale the data first."
-        )
-
-
-def _split_options(name: str, options: dict[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Options of training, and of the model; raises UnknownNameError for one that is neither's."""
-    ours = TrainConfig.keys()
-    theirs = registry.models[name].config.keys() if name else []
-    for key in options:
-        if key not in ours and key not in theirs:
-            owner = f"model {name!r} has no option {key!r}, nor has" if name else f"no option {key!r} in"
-            raise UnknownNameError(f"{owner} training{near_misses(key, [*ours, *theirs])}")
-    return {k: v for k, v in options.items() if k in ours}, {k: v for k, v in options.items() if k not in ours}
 
 
 __all__ = ["Run", "inspect", "load", "train"]

@@ -47,8 +47,8 @@ def rate(arguments: argparse.Namespace, held: bool, network: str, batch_size: in
     """Samples/s of the second epoch over rows of the whole file, held in memory or read as they are needed."""
     import torch
 
+    from aezoo.core.options import TrainConfig
     from aezoo.data import Dataset, DataSpec, Splits, dataset
-    from aezoo.options import TrainConfig
     from aezoo.training import Trainer, batches, build_model
 
     x = np.load(file_of(arguments), mmap_mode="r")
@@ -96,8 +96,8 @@ def limit(arguments: argparse.Namespace) -> Figures:
 
 def cost(arguments: argparse.Namespace, held: bool, rows: int) -> Figures:
     """Microseconds that a sample takes in training of a tiny model, all overhead, from so many rows."""
+    from aezoo.core.options import TrainConfig
     from aezoo.data import open_data
-    from aezoo.options import TrainConfig
     from aezoo.training import Trainer, batches, build_model
 
     batches.HELD_BYTES = sys.maxsize if held else 0  # type: ignore[attr-defined]

@@ -28,8 +28,8 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
 def _trainer(width: int, arguments: argparse.Namespace, **config: Any) -> Any:
     import torch
 
+    from aezoo.core.options import TrainConfig
     from aezoo.data import open_data
-    from aezoo.options import TrainConfig
     from aezoo.training import Trainer, build_model
 
     rows = torch.randn(8 * arguments.wide_batch, width)

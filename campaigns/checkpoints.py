@@ -329,12 +329,14 @@ def resume(path: str) -> None:
     """Goes on with a run, to its end where that is near."""
     from unittest import mock
 
-    from aezoo import resuming, runs
+    from aezoo.runs import recorder as recording
+    from aezoo.runs import resume as resuming
+    from aezoo.runs.job import Job
     from aezoo.training import RunFolder
 
     folder = RunFolder(path, resume=True)
     # pictures take a second each, and are of what was seen before
-    with mock.patch.object(runs.Recorder, "_draw", return_value=None), folder.claimed():
-        recorder = resuming.reopened(folder, progress=False)
+    with mock.patch.object(recording.Recorder, "_draw", return_value=None), folder.claimed():
+        recorder = resuming.reopened(folder, Job(progress=False))
         if recorder.trainer.epochs <= 20:
             recorder.go()

@@ -107,7 +107,7 @@ def deadly(point: int) -> Callable[[], None]:
         return stepped
 
     def arm() -> None:
-        tensors = vars(importlib.import_module("aezoo.training.tensors"))
+        tensors = vars(importlib.import_module("aezoo.storage.tensors"))
         whole = tensors["save_file"]
 
         def torn(found: Any, path: Path, metadata: Any) -> None:
@@ -248,7 +248,7 @@ def _load() -> None:
     import sklearn.linear_model  # noqa: F401
 
     import aezoo.plots
-    import aezoo.resuming
+    import aezoo.runs.resume
 
     vars(aezoo.plots)["draw_run"] = lambda *arguments: []
 

@@ -219,9 +219,11 @@ def _train(path: str) -> None:
     from unittest import mock
 
     from aezoo import api
+    from aezoo.runs.job import Job
+    from aezoo.runs.prepare import prepare
 
-    def begun(*args: Any, **options: Any) -> Any:
-        run = api.prepare(*args, **{**options, "out": None})
+    def begun(model: Any, data: Any, **options: Any) -> Any:
+        run = prepare(model, Job.of({"data": data, **options, "out": None}))
         # who asks for a million rows, or weights, has to wait for them
         if len(run.run.dataset) <= 1000 and sum(p.numel() for p in run.run.model.parameters()) <= 1_000_000:
             run.trainer.fit()
@@ -229,7 +231,7 @@ def _train(path: str) -> None:
 
     with (
         mock.patch.object(api, "train", begun),
-        mock.patch("aezoo.many.train_many", begun),
+        mock.patch("aezoo.runs.repeats.train_many", begun),
         contextlib.suppress(_DoneError),
     ):
         command("train", "--config", path, "--epochs", "1", "--out", str(Path(path).parent / "run"))
@@ -286,8 +288,8 @@ def _values(draw: Random, folder: Path) -> tuple[str, Any]:
 
 def _parse(given: tuple[str, Any]) -> None:
     """Any JSON as a config of a model, of training or of data, and any text as a part."""
-    from aezoo.config import Config, DataSpec, read_value
-    from aezoo.options import ModelConfig, TrainConfig
+    from aezoo.core.config import Config, DataSpec, read_value
+    from aezoo.core.options import ModelConfig, TrainConfig
 
     which, values = given
     if which == "text":
@@ -344,9 +346,11 @@ def _command_line(words: list[str]) -> None:
     from unittest import mock
 
     from aezoo import api
+    from aezoo.runs.job import Job
+    from aezoo.runs.prepare import prepare
 
-    def built(*args: Any, **options: Any) -> Any:
-        api.prepare(*args, **options)
+    def built(model: Any, data: Any, **options: Any) -> Any:
+        prepare(model, Job.of({"data": data, **options}))
         raise _DoneError
 
     with mock.patch.object(api, "train", built), contextlib.suppress(_DoneError):

@@ -62,8 +62,8 @@ def wait_for(path, seconds=30):
 
 
 def _serve():
-    import aezoo.many
-    import aezoo.resuming  # noqa: F401 - for those that are forked
+    import aezoo.runs.repeats
+    import aezoo.runs.resume  # noqa: F401 - for those that are forked
 
     # as at a terminal, also where the tests run in the background, which ignores Ctrl-C
     signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -6,9 +6,9 @@ import torch
 from torch import distributions as td
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import KL, Decoder, Gaussian, GaussianEncoder, StandardNormal, Weighted
 
 D, Z, SIGMA = 6, 3, 0.7

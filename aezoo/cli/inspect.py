@@ -12,7 +12,7 @@ from aezoo import registry
 from aezoo.cli.options import ConfigOption, Sectioned, given, shown
 from aezoo.cli.output import as_json, figure, note, note_broken, print_json, print_table
 from aezoo.cli.use import data_options, device, seed
-from aezoo.config import Config
+from aezoo.core.config import Config
 from aezoo.errors import UsageError, ZooError
 
 
@@ -59,7 +59,7 @@ def inspect(ctx: click.Context, /, run: str, everything: bool, as_json: bool, **
     # refused now, and not when the inspections before them have taken their time
     chosen = {entry.name: _chosen(entry, options) for entry in asked}
     from aezoo.inspection import Subject, look, save_finding
-    from aezoo.reopening import open_run, rows_of, splits_of
+    from aezoo.runs.open import open_run, rows_of, splits_of
     from aezoo.training import INSPECT_FOLDER, Progress
 
     model, header = open_run(run, arguments["device"])

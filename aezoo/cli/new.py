@@ -22,7 +22,7 @@ def new(name: str, out: str | None, as_json: bool) -> None:
     It can be installed, trained and published as it is. NAME is the model's, such as my-model; the package is then
     called aezoo-my-model.
     """
-    from aezoo import scaffold
+    from aezoo.testing import scaffold
 
     names = scaffold.names(name)
     folder = names.distribution if out is None else out

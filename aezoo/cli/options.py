@@ -11,7 +11,7 @@ from annotated_types import Ge, Gt, Le, Lt
 from pydantic.fields import FieldInfo
 
 from aezoo import registry
-from aezoo.config import Choice, Config, bare_type, read_value
+from aezoo.core.config import Choice, Config, bare_type, read_value
 
 
 class ConfigOption(click.Option):

@@ -9,8 +9,8 @@ import click
 from aezoo.cli.options import Sectioned, config_options, given
 from aezoo.cli.output import as_json
 from aezoo.cli.train import say_run, say_runs
+from aezoo.core.options import MAY_CHANGE, TrainConfig
 from aezoo.errors import RunInterruptedError, UsageError
-from aezoo.options import MAY_CHANGE, TrainConfig
 
 
 @click.command(cls=Sectioned, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
@@ -27,17 +27,17 @@ def resume(ctx: click.Context, /, run: str, as_json: bool, **arguments: Any) -> 
         known = ctx.args[0].split("=")[0].removeprefix("--").replace("-", "_") in TrainConfig.model_fields
         why = "cannot change when a run goes on" if known else "is no option of aezoo resume"
         raise UsageError(f"{ctx.args[0]} {why}: only {changed} may; train anew for other options.")
-    from aezoo import many, resuming
+    from aezoo.runs import repeats, resume
 
     places = {name: arguments[name] for name in ("data", "data_dir", "labels")}
     try:
         options = given(ctx.command, ctx)
-        if many.holds_several(run):
+        if repeats.holds_several(run):
             if options:
                 raise UsageError(f"{run} holds runs of several seeds, which go on as they are: leave options out.")
-            say_runs(many.resume_many(run, **places), as_json)
+            say_runs(repeats.resume_many(run, **places), as_json)
             return
-        found = resuming.resume(run, **places, **options)
+        found = resume.resume(run, **places, **options)
     except KeyboardInterrupt as stop:
         raise RunInterruptedError(str(stop) or "interrupted.") from None
     say_run(found, as_json)

@@ -12,12 +12,12 @@ import click
 from aezoo import registry
 from aezoo.cli.options import ConfigOption, Sectioned, config_options, given
 from aezoo.cli.output import as_json, figure, note, print_json, print_table
+from aezoo.core.options import TrainConfig
 from aezoo.errors import RunInterruptedError, UnknownNameError, UsageError, near_misses
-from aezoo.options import TrainConfig
 
 if TYPE_CHECKING:
-    from aezoo.many import Runs
-    from aezoo.runs import Run
+    from aezoo.runs.repeats import Runs
+    from aezoo.runs.run import Run
 
 DEFAULT_MODEL = "contractive"
 # what a config file may hold beside the options of the model and of training
@@ -65,14 +65,15 @@ def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: An
     command = ctx.command
     flags = {str(o.opts[0])[2:].replace("-", "_"): o.field_name for o in command.params if isinstance(o, ConfigOption)}
     options = {**_from_file(settings, flags, name), **given(command, ctx)}
-    from aezoo import api, many
+    from aezoo import api
+    from aezoo.runs import repeats
 
     dataset = _open_data(arguments, settings, source)
     out = arguments["out"] or settings.get("out") or _free_folder(name, dataset.spec.name)
     seeds = settings.get("seeds") if arguments["seeds"] is None else arguments["seeds"]
     try:
         if seeds is not None:
-            runs = many.train_many(name, dataset, seeds=seeds, out=out, overwrite=overwrite, **options)
+            runs = repeats.train_many(name, dataset, seeds=seeds, out=out, overwrite=overwrite, **options)
             say_runs(runs, as_json)
             return
         run = api.train(name, dataset, out=out, overwrite=overwrite, **options)

@@ -106,7 +106,7 @@ def evaluate(
 ) -> None:
     """Measure a trained model on its test split."""
     from aezoo.evaluation import evaluate as measure
-    from aezoo.reopening import open_run, splits_of
+    from aezoo.runs.open import open_run, splits_of
 
     model, header = open_run(run, device)
     splits = splits_of(run, header, data, data_dir=data_dir, labels=labels)
@@ -136,7 +136,7 @@ def _apply(
 ) -> None:
     if draws is not None and out is not None and out.endswith(".csv"):
         raise UsageError("draws have an axis more than a table: write them to a .npy file.")
-    from aezoo.reopening import open_run, rows_of, splits_of
+    from aezoo.runs.open import open_run, rows_of, splits_of
 
     model, header = open_run(run, device)
     rows = rows_of(splits_of(run, header, data, data_dir=data_dir), split)
@@ -185,7 +185,7 @@ def reconstruct(**arguments: Any) -> None:
 @as_json
 def sample(run: str, count: int, noise: bool, out: str | None, seed: int, device: str, as_json: bool) -> None:
     """Write data drawn from a model that has a prior, in raw units."""
-    from aezoo.reopening import open_run
+    from aezoo.runs.open import open_run
 
     model, _ = open_run(run, device)
     values = model.sample(count, seed=seed, noise=noise).numpy()
@@ -209,7 +209,7 @@ def score(
 
     With --draws it is the negative log-likelihood bound.
     """
-    from aezoo.reopening import open_run, rows_of, splits_of
+    from aezoo.runs.open import open_run, rows_of, splits_of
 
     model, header = open_run(run, device)
     rows = rows_of(splits_of(run, header, data, data_dir=data_dir), split)

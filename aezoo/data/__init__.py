@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aezoo._lazy import exporter
+from aezoo.core.lazy import exporter
 
 if TYPE_CHECKING:
-    from aezoo.config import DataSpec
+    from aezoo.core.config import DataSpec
     from aezoo.data.binarize import binarized
     from aezoo.data.dataset import Dataset, Split, Splits
     from aezoo.data.digest import digest_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aezoo.data.preprocess import Preprocess, make_preprocess, scaled_spec
 
 _HOMES = {
-    "DataSpec": "aezoo.config",
+    "DataSpec": "aezoo.core.config",
     "Dataset": "aezoo.data.dataset",
     "Preprocess": "aezoo.data.preprocess",
     "Split": "aezoo.data.dataset",

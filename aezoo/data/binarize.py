@@ -10,9 +10,9 @@ from typing import Any, Literal
 import numpy as np
 from torch.utils.data import Dataset as TorchDataset
 
+from aezoo.core.arrays import as_tensor
 from aezoo.data.dataset import Dataset
 from aezoo.errors import DataError, UsageError
-from aezoo.rows import as_tensor
 
 Binarize = Literal["none", "static", "dynamic"]
 # values drawn in one go: uniform numbers for all of MNIST would take half a gigabyte

@@ -10,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
+from aezoo.core.mapped import physical_memory
 from aezoo.data.binarize import Binarize, binarized
 from aezoo.data.dataset import Dataset
-from aezoo.data.files import NDArray, read_idx
+from aezoo.data.formats.guard import NDArray
+from aezoo.data.formats.idx import read_idx
 from aezoo.data.infer import from_arrays
 from aezoo.errors import DataError
-from aezoo.pages import physical_memory
 
 
 def digits() -> Dataset:

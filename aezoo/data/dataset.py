@@ -16,10 +16,10 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
-from aezoo.config import DataSpec
+from aezoo.core.arrays import as_array, as_rows, as_tensor, check_finite
+from aezoo.core.config import DataSpec
+from aezoo.core.mapped import Array, in_large_pages, mapped, physical_memory, rows_at
 from aezoo.errors import DataError, UsageError
-from aezoo.pages import Array, in_large_pages, mapped, physical_memory, rows_at
-from aezoo.rows import as_array, as_rows, as_tensor, check_finite
 
 Index = np.ndarray[Any, np.dtype[np.int64]]
 MOST_VALIDATION = 1000

@@ -9,8 +9,8 @@ import numpy as np
 import torch
 from torch.utils.data import Dataset as TorchDataset
 
+from aezoo.core.mapped import rows_at
 from aezoo.data.dataset import Dataset
-from aezoo.pages import rows_at
 
 # read in a quarter of a second; of what is larger, rows all over it are
 WHOLE_BYTES = 256 << 20

@@ -8,11 +8,11 @@ import numpy as np
 import torch
 from pydantic import ValidationError
 
-from aezoo.config import DataSpec
+from aezoo.core.arrays import as_array, chunks
+from aezoo.core.config import DataSpec
+from aezoo.core.mapped import Array
 from aezoo.data.dataset import Dataset, first_item
 from aezoo.errors import DataError
-from aezoo.pages import Array
-from aezoo.rows import as_array, chunks
 
 CHANNELS = (1, 3, 4)
 

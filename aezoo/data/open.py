@@ -10,22 +10,24 @@ from typing import Any
 import torch
 
 from aezoo import registry
-from aezoo.config import Config, split_choice
-from aezoo.data import builtin, files
+from aezoo.core.config import Config, split_choice
+from aezoo.data import builtin
 from aezoo.data import options as choices
 from aezoo.data.dataset import Dataset
+from aezoo.data.formats import arrays, idx, safetensors, table
+from aezoo.data.formats.labels import read_labels
 from aezoo.data.infer import from_arrays
 from aezoo.errors import STOPS, DataError, PluginError, UsageError, ZooError
 
 Reader = tuple[type[Config], Callable[..., Dataset]]
 READERS: dict[str, Reader] = {
-    ".npy": (choices.NpyOptions, files.npy),
-    ".safetensors": (choices.SafetensorsOptions, files.safetensors),
-    ".npz": (choices.NpzOptions, files.npz),
-    ".csv": (choices.CsvOptions, files.csv),
-    ".tsv": (choices.CsvOptions, files.csv),
+    ".npy": (choices.NpyOptions, arrays.npy),
+    ".safetensors": (choices.SafetensorsOptions, safetensors.safetensors),
+    ".npz": (choices.NpzOptions, arrays.npz),
+    ".csv": (choices.CsvOptions, table.csv_table),
+    ".tsv": (choices.CsvOptions, table.csv_table),
 }
-IDX: Reader = (choices.IdxFileOptions, files.idx)
+IDX: Reader = (choices.IdxFileOptions, idx.idx)
 IDX_ENDS = ("ubyte", ".idx", "ubyte.gz", ".idx.gz")
 
 
@@ -144,7 +146,7 @@ def _from_path(path: Path, labels: Any, given: dict[str, Any]) -> Dataset:
         )
     labels_path = str(Path(labels).absolute()) if isinstance(labels, (str, os.PathLike)) else None
     if labels_path is not None:
-        given, labels = ({**given, "labels": labels_path}, None) if is_idx else (given, files.read_labels(labels_path))
+        given, labels = ({**given, "labels": labels_path}, None) if is_idx else (given, read_labels(labels_path))
     kind, read = reader
     parsed = kind.parse({**given, key: str(path)}, owner=str(path))
     chosen = {name: getattr(parsed, name) for name in parsed.keys()}  # noqa: SIM118

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, ValidationInfo, field_validator
 
-from aezoo.config import Config
+from aezoo.core.config import Config
 
 Rows = Annotated[int, Field(ge=1, le=100_000_000, description="number of rows drawn")]
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="seed of the draw")]

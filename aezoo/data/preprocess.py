@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.errors import CompositionError, DataError, UsageError
 from aezoo.parts import Scaling
 

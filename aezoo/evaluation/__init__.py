@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aezoo._lazy import exporter
+from aezoo.core.lazy import exporter
 
 if TYPE_CHECKING:
-    from aezoo.autoencoder import need
     from aezoo.evaluation.bounds import bits_per_dim, negative_elbo
     from aezoo.evaluation.codebook import code_counts, perplexity
     from aezoo.evaluation.codes import active, active_units, code_shape, dead_units, firing_rates, l0
@@ -64,6 +63,7 @@ if TYPE_CHECKING:
     from aezoo.evaluation.sparsity import Feature, atoms, implied_scale, top_features
     from aezoo.evaluation.split import encode_split, prepared_split, some_rows
     from aezoo.evaluation.variance import DecoderVariance, decoder_variance
+    from aezoo.model.autoencoder import need
 
 _NAMES = {
     "Activity": "aezoo.evaluation.dimensions",
@@ -120,7 +120,7 @@ _NAMES = {
     "linear_decoder": "aezoo.evaluation.linear",
     "linear_log_likelihood": "aezoo.evaluation.linear",
     "nearest_distance": "aezoo.evaluation.field",
-    "need": "aezoo.autoencoder",
+    "need": "aezoo.model.autoencoder",
     "negative_elbo": "aezoo.evaluation.bounds",
     "pca_squared_error": "aezoo.evaluation.pca",
     "perplexity": "aezoo.evaluation.codebook",

@@ -6,9 +6,9 @@ import math
 
 import numpy as np
 
-from aezoo.autoencoder import Autoencoder, need
 from aezoo.data import Split
 from aezoo.evaluation.raw import filled
+from aezoo.model.autoencoder import Autoencoder, need
 
 
 def negative_elbo(model: Autoencoder, split: Split, *, draws: int = 10, seed: int = 0) -> float:

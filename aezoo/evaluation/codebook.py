@@ -8,10 +8,10 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from aezoo.autoencoder import Autoencoder, need
 from aezoo.data import Split
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array
+from aezoo.model.autoencoder import Autoencoder, need
 
 
 def code_counts(model: Autoencoder, split: Split) -> Array:

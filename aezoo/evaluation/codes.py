@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from aezoo.autoencoder import Autoencoder
 from aezoo.evaluation.split import Array
+from aezoo.model.autoencoder import Autoencoder
 
 ACTIVE_VARIANCE = 0.01
 # a value that an activation set to zero is exactly that; the tolerance only forgives rounding

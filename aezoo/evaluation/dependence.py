@@ -14,15 +14,16 @@ from torch.distributions import Distribution, Independent
 from torch.distributions import Laplace as TorchLaplace
 from torch.distributions import Normal as TorchNormal
 
-from aezoo.autoencoder import PASS_VALUES, Autoencoder, need
+from aezoo.core.rng import random_stream
 from aezoo.data import Split
 from aezoo.errors import CapabilityError, UsageError
 from aezoo.evaluation.evidence import VARIATIONAL
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array
+from aezoo.model.autoencoder import Autoencoder, need
+from aezoo.model.passes import PASS_VALUES
 from aezoo.parts import LaplaceDistribution, Normal
 from aezoo.parts.distributions import LocationScale
-from aezoo.streams import random_stream
 
 
 class Estimate(NamedTuple):

@@ -13,13 +13,13 @@ from torch import Tensor
 from torch import distributions as td
 from torch.distributions import Distribution
 
-from aezoo.autoencoder import Autoencoder, need
+from aezoo.core.rng import random_stream
 from aezoo.data import Split
 from aezoo.errors import CapabilityError, DataError
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array, encode_split
+from aezoo.model.autoencoder import Autoencoder, need
 from aezoo.parts import LaplaceDistribution, Normal
-from aezoo.streams import random_stream
 
 # draws of the posterior a row, where a divergence has no closed form
 DRAWS = 64

@@ -11,13 +11,14 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from aezoo.autoencoder import PASS_VALUES, Autoencoder, need
+from aezoo.core.rng import random_stream
 from aezoo.data import Split
 from aezoo.errors import UsageError
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array
+from aezoo.model.autoencoder import Autoencoder, need
+from aezoo.model.passes import PASS_VALUES
 from aezoo.parts import Posterior, divergence, draw
-from aezoo.streams import random_stream
 
 VARIATIONAL = "a variational model such as vae"
 

@@ -16,10 +16,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aezoo.autoencoder import Autoencoder, Rows
 from aezoo.errors import UsageError
 from aezoo.evaluation.raw import checked_rows, given_back
 from aezoo.evaluation.split import Array
+from aezoo.model.autoencoder import Autoencoder
+from aezoo.model.passes import Rows
 
 
 def displacement(model: Autoencoder, x: Rows) -> Any:

@@ -13,14 +13,14 @@ from torch import Tensor
 from torch.distributions import Independent
 from torch.distributions import Normal as TorchNormal
 
-from aezoo.autoencoder import Autoencoder, need
+from aezoo.core.rng import random_stream
 from aezoo.data import Split
 from aezoo.errors import CapabilityError, UsageError
 from aezoo.evaluation.evidence import VARIATIONAL, effective_size, evidence_terms, importance_bound, rows_at_once
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array
+from aezoo.model.autoencoder import Autoencoder, need
 from aezoo.parts import Normal, Posterior
-from aezoo.streams import random_stream
 
 # of a posterior's own scale, a step: on the way from an encoder's posterior to the best of its family
 RATE = 0.3

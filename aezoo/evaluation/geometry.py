@@ -18,13 +18,14 @@ from torch import Tensor, nn
 # the base class of every batch normalisation, in torch's own words
 from torch.nn.modules.batchnorm import _BatchNorm
 
-from aezoo.autoencoder import PASS_VALUES, Autoencoder, Rows
 from aezoo.data import Split
 from aezoo.errors import CapabilityError, DataError, UsageError
 from aezoo.evaluation.codes import code_shape
 from aezoo.evaluation.dimensions import split_codes
 from aezoo.evaluation.raw import checked_rows, filled, given_back
 from aezoo.evaluation.split import Array
+from aezoo.model.autoencoder import Autoencoder
+from aezoo.model.passes import PASS_VALUES, Rows
 from aezoo.parts import PointEncoder
 
 FLAT = 0.05

@@ -12,14 +12,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aezoo.autoencoder import Autoencoder, need
+from aezoo.core.rng import random_stream
 from aezoo.data import Split
 from aezoo.errors import CapabilityError, UsageError
 from aezoo.evaluation.evidence import VARIATIONAL
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array
+from aezoo.model.autoencoder import Autoencoder, need
 from aezoo.parts import divergence, draw, score_function
-from aezoo.streams import random_stream
 
 ESTIMATORS = ("reparameterised", "score-function", "score-function without baseline")
 

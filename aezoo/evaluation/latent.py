@@ -13,12 +13,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
 from aezoo.errors import CapabilityError, DataError, UsageError
 from aezoo.evaluation.codes import code_shape
 from aezoo.evaluation.dimensions import Activity, code_activity, code_quantiles, split_codes
 from aezoo.evaluation.split import Array, some_rows
+from aezoo.model.autoencoder import Autoencoder
 
 How = Literal["straight", "sphere"]
 HOWS: tuple[How, ...] = ("straight", "sphere")

@@ -11,11 +11,11 @@ from typing import NamedTuple
 import numpy as np
 import torch
 
-from aezoo.autoencoder import Autoencoder
 from aezoo.errors import CapabilityError, DataError, UsageError
 from aezoo.evaluation.codes import code_shape
 from aezoo.evaluation.pca import principal_components
 from aezoo.evaluation.split import Array
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import Normal
 
 PROBES = 8

@@ -9,10 +9,11 @@ from typing import Any
 
 from torch import Tensor
 
-from aezoo.autoencoder import Autoencoder, Rows
+from aezoo.core.arrays import as_rows, as_tensor, check_finite
 from aezoo.data import Split
 from aezoo.errors import DataError
-from aezoo.rows import as_rows, as_tensor, check_finite
+from aezoo.model.autoencoder import Autoencoder
+from aezoo.model.passes import Rows
 
 
 def checked_rows(model: Autoencoder, x: Rows) -> tuple[Tensor, bool]:

@@ -7,8 +7,8 @@ import math
 import torch
 from torch import Tensor
 
-from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
+from aezoo.model.autoencoder import Autoencoder
 
 
 def reconstruction_figures(model: Autoencoder, split: Split) -> dict[str, float]:

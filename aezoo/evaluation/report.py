@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from aezoo.autoencoder import Autoencoder
+from aezoo.core.mapped import HELD_BYTES
 from aezoo.data import Split, Splits
 from aezoo.errors import UsageError, near_misses
 from aezoo.evaluation.bounds import bits_per_dim, negative_elbo
@@ -16,7 +16,7 @@ from aezoo.evaluation.pca import pca_squared_error
 from aezoo.evaluation.probe import probe_accuracy
 from aezoo.evaluation.reconstruction import reconstruction_figures
 from aezoo.evaluation.split import Array, encode_split, prepared_split, some_rows
-from aezoo.pages import HELD_BYTES
+from aezoo.model.autoencoder import Autoencoder
 
 PROBE_ROWS = 10_000
 PROBE_CLASSES = 100

@@ -12,15 +12,15 @@ from typing import NamedTuple
 
 import numpy as np
 
-from aezoo.autoencoder import Autoencoder
+from aezoo.core.schedules import weight_at
 from aezoo.data import Split
 from aezoo.errors import DataError, UsageError
 from aezoo.evaluation.codes import ZERO, code_shape, firing_rates
 from aezoo.evaluation.dimensions import split_codes
 from aezoo.evaluation.latent import decode
 from aezoo.evaluation.split import Array
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import laplace_scale
-from aezoo.schedules import weight_at
 
 # units shown unless told which, and at most
 SHOWN, MOST = 8, 32

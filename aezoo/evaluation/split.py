@@ -9,8 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
+from aezoo.model.autoencoder import Autoencoder
 
 Array = np.ndarray[Any, Any]
 

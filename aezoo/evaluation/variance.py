@@ -12,15 +12,15 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aezoo.autoencoder import Autoencoder
+from aezoo.core.rng import random_stream
 from aezoo.data import Split
 from aezoo.errors import CapabilityError, UsageError
 from aezoo.evaluation.evidence import rows_at_once
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import LaplaceDistribution, Normal, draw, has_density
 from aezoo.parts.distributions import LOG_2PI, LocationScale
-from aezoo.streams import random_stream
 
 
 class DecoderVariance(NamedTuple):

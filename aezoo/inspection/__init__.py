@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aezoo._lazy import exporter
+from aezoo.core.lazy import exporter
 
 if TYPE_CHECKING:
     from aezoo.inspection.finding import Finding, Subject, look, save_finding

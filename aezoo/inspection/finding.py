@@ -12,11 +12,11 @@ import numpy as np
 import torch
 
 from aezoo import registry
-from aezoo.autoencoder import Autoencoder
+from aezoo.core.files import write_text
+from aezoo.core.rng import random_stream
 from aezoo.data import Split, Splits
 from aezoo.errors import STOPS, OutputError, PluginError, ZooError, is_out_of_memory
-from aezoo.streams import random_stream
-from aezoo.training import write_text
+from aezoo.model.autoencoder import Autoencoder
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 
 from aezoo import evaluation
-from aezoo.autoencoder import Autoencoder
 from aezoo.errors import CapabilityError, UsageError
 from aezoo.evaluation import (
     displacement,
@@ -37,6 +36,7 @@ from aezoo.evaluation import (
 )
 from aezoo.inspection.finding import Finding, Subject
 from aezoo.inspection.options import FieldOptions, PCAOptions, SpectrumOptions, TangentsOptions
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import StandardNormal
 from aezoo.plots import plane_grid, plot_field, plot_pca, plot_spectrum, plot_tangents
 

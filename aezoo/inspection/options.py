@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from aezoo.config import Config, Numbers
+from aezoo.core.config import Config, Numbers
 
 Draws = Annotated[int, Field(ge=1, le=1_000_000, description="draws of the posterior per example")]
 Rows = Annotated[int, Field(ge=1, le=10_000_000, description="rows looked at, chosen by the seed")]

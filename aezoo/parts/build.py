@@ -7,9 +7,9 @@ from typing import Any
 from torch import nn
 
 from aezoo import registry
-from aezoo.config import Choice, Config
+from aezoo.core.config import Choice, Config
+from aezoo.core.options import WeightedChoice
 from aezoo.errors import STOPS, PluginError, UsageError, ZooError, is_out_of_memory, reason_of
-from aezoo.options import WeightedChoice
 from aezoo.parts.corruption import Corruption
 from aezoo.parts.likelihood import Likelihood, Outputs
 from aezoo.parts.prior import Prior

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.errors import CompositionError
 from aezoo.parts.distributions import Bernoulli as BernoulliDistribution
 from aezoo.parts.distributions import ContinuousBernoulli as ContinuousBernoulliDistribution

@@ -23,9 +23,9 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from torch import Tensor, nn
 
+from aezoo.core.schedules import Cyclical, Linear
 from aezoo.errors import STOPS, CompositionError, PluginError, ZooError, is_out_of_memory, reason_of
 from aezoo.parts.posterior import Posterior, divergence
-from aezoo.schedules import Cyclical, Linear
 
 if TYPE_CHECKING:
     from torch.distributions import Distribution

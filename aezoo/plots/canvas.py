@@ -17,8 +17,8 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from aezoo.config import DataSpec
-from aezoo.training import write_whole
+from aezoo.core.config import DataSpec
+from aezoo.core.files import write_whole
 
 Array = np.ndarray[Any, Any]
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from matplotlib.figure import Figure
 
-from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
 from aezoo.evaluation import class_means
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.plots.canvas import Array, class_names, mosaic, new_figure, value_range
 from aezoo.plots.grids import Strips, scaled, strip_panels
 

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
 from aezoo.evaluation import encode_split, some_rows
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.plots.canvas import BLUE, Array, class_colours, class_legend, class_names, new_figure
 
 MOST_ROWS = 5000

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
 from aezoo.evaluation import Feature, atoms, raw_rows
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.plots.canvas import Array, value_range
 from aezoo.plots.grids import Strips, image_rows, scaled, strip_panels
 

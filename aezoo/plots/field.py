@@ -9,10 +9,10 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
 from aezoo.errors import DataError
 from aezoo.evaluation import displacement, filled, some_rows, walk
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.plots.canvas import GREY, ORANGE, Array, new_figure
 
 MOST_ROWS = 2000

@@ -16,7 +16,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from aezoo.autoencoder import Autoencoder
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.plots.canvas import Array, mosaic, new_figure, sheet_figure
 
 # labels at an axis before they run into each other

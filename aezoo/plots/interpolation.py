@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from matplotlib.figure import Figure
 
-from aezoo.autoencoder import Autoencoder
 from aezoo.evaluation import Interpolation
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.plots.canvas import value_range
 from aezoo.plots.grids import Strips, image_rows, scaled, strip_panels
 

@@ -6,8 +6,8 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from aezoo.autoencoder import Autoencoder
 from aezoo.evaluation import Plane
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.plots.canvas import Array, mosaic, new_figure, value_range
 from aezoo.plots.grids import colour_bar, scaled, shared_scale
 

@@ -9,9 +9,9 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
-from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
 from aezoo.evaluation import some_rows
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.plots.canvas import BLUE, ORANGE, mosaic, new_figure, pair_panels, sheet_figure, value_range
 
 IMAGES = 10

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
-from aezoo.autoencoder import Autoencoder
 from aezoo.data import Splits
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.plots.canvas import save_figure
 from aezoo.plots.codes import plot_codes
 from aezoo.plots.loss import plot_loss

@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from matplotlib.figure import Figure
 
-from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split
 from aezoo.evaluation import some_rows
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.plots.canvas import mosaic, pair_panels, sheet_figure, value_range
 
 SIDE = 8

@@ -13,9 +13,10 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 from torch import Tensor
 
-from aezoo.autoencoder import Autoencoder, Rows
 from aezoo.errors import DataError
 from aezoo.evaluation import Tangents
+from aezoo.model.autoencoder import Autoencoder
+from aezoo.model.passes import Rows
 from aezoo.plots.canvas import BLUE, GREY, Array, mosaic, new_figure, value_range
 
 COLUMNS = 9

@@ -9,9 +9,9 @@ from typing import Any, get_args
 
 from pydantic import ValidationError
 
-from aezoo.config import Choice, Config, bare_type
+from aezoo.core.config import Choice, Config, bare_type
+from aezoo.core.options import INSPECT_PLACES, PLACES, ModelConfig, TrainConfig
 from aezoo.errors import PluginError, reason_of
-from aezoo.options import INSPECT_PLACES, PLACES, ModelConfig, TrainConfig
 from aezoo.registry.entries import Entry, Inspection, Kind, Model
 
 NAME = re.compile(r"\w[\w-]*")

@@ -11,9 +11,9 @@ from typing import Any, Literal
 
 from pydantic import create_model
 
-from aezoo.config import Config, DataSpec
+from aezoo.core.config import Config, DataSpec
+from aezoo.core.options import ModelConfig
 from aezoo.errors import STOPS, PluginError, reason_of
-from aezoo.options import ModelConfig
 from aezoo.registry.distributions import OURS
 from aezoo.registry.guard import guarded
 

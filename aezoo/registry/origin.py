@@ -121,7 +121,7 @@ def _at_work(frame: Any) -> str:
 
 def _by_module(module: str, name: str) -> str:
     """``name`` and the plugin that ``module`` belongs to: whose manifest has most of its path."""
-    from aezoo import registry
+    from aezoo import registry  # here, since the registry hands this module on
 
     best = 0
     owners: list[Plugin] = []

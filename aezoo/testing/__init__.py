@@ -29,7 +29,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aezoo._lazy import exporter
+from aezoo.core.lazy import exporter
 from aezoo.testing.collecting import (
     ContractWarning,
     pytest_addoption,

@@ -12,9 +12,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from aezoo.autoencoder import Autoencoder
+from aezoo.core.rng import random_stream
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import divergence, draw
-from aezoo.streams import random_stream
 from aezoo.testing.result import Broken
 from aezoo.testing.subject import SEED, Subject
 

@@ -6,8 +6,8 @@ import json
 import sys
 from typing import Any
 
-from aezoo.assembly import complete
 from aezoo.errors import ZooError
+from aezoo.model.assembly import complete
 from aezoo.testing.flipping import Flips
 from aezoo.testing.result import Broken, Doubtful, Skipped
 from aezoo.testing.saving import THIS_PROCESS

@@ -14,9 +14,9 @@ from typing import Any
 import torch
 from pydantic import ValidationError
 
-from aezoo.autoencoder import Autoencoder
+from aezoo.core.rng import random_stream
 from aezoo.errors import PluginError, ZooError
-from aezoo.streams import random_stream
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.testing.draws import OrderlessDraws
 from aezoo.testing.result import Broken, one_line
 from aezoo.testing.subject import SEED, Subject, first_difference, outputs

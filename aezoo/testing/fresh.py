@@ -11,7 +11,6 @@ import os
 import subprocess
 import sys
 import tempfile
-from pathlib import Path
 from typing import Any
 
 from aezoo.testing.result import Broken, one_line
@@ -101,7 +100,7 @@ class Fresh:
         if self._process is None:
             self._said = self._said or tempfile.TemporaryFile("w+")  # noqa: SIM115 - open till close()
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-m", "aezoo.testing.fresh"],
+                [sys.executable, "-P", "-m", "aezoo.testing.served"],
                 env=_environment(),
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
@@ -124,33 +123,3 @@ def _environment() -> dict[str, str]:
     # of texts that are hashed in the same way in both, the order of a set would be the same by chance
     hashing = {"PYTHONHASHSEED": "random"}
     return {**os.environ, "PYTHONPATH": path, "OMP_NUM_THREADS": str(torch.get_num_threads()), **hashing}
-
-
-def _serve() -> None:
-    """Answers one request a line: null, or the reason why it could not be done."""
-    # what a model prints must not be taken for an answer
-    answers = os.fdopen(os.dup(1), "w")
-    os.dup2(2, 1)
-    from aezoo import registry
-    from aezoo.testing.saving import train, use
-    from aezoo.testing.subject import Subject
-
-    with tempfile.TemporaryDirectory() as folder:
-        for line in sys.stdin:
-            request = json.loads(line)
-            reason: str | None = None
-            try:
-                if request["do"] == "use":
-                    use(request["path"], request["rows"], request["out"])
-                else:
-                    train(Subject(registry.models[request["model"]], Path(folder)), request["out"])
-            except KeyboardInterrupt:
-                return
-            except BaseException as error:
-                reason = one_line(f"{type(error).__name__}: {error}")
-            answers.write(json.dumps(reason) + "\n")
-            answers.flush()
-
-
-if __name__ == "__main__":
-    _serve()

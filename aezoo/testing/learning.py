@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.streams import random_stream
+from aezoo.core.rng import random_stream
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.testing.result import Broken, Skipped
 from aezoo.testing.subject import BATCH, SEED, Subject, state_of
 

@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from aezoo import registry
-from aezoo.config import Choice
+from aezoo.core.config import Choice
+from aezoo.core.options import WeightedChoice
 from aezoo.errors import PluginError, ZooError
-from aezoo.options import WeightedChoice
 from aezoo.registry import Kind, Part
 from aezoo.testing.flipping import EPOCHS, Flips
 from aezoo.testing.fresh import Fresh

@@ -14,7 +14,7 @@ from unittest import mock
 import numpy as np
 import torch
 
-from aezoo.streams import random_stream
+from aezoo.core.rng import random_stream
 from aezoo.testing.result import Broken, Doubtful
 from aezoo.testing.subject import OTHER_SEED, SEED, Subject, Trained, first_difference, outputs, state_of
 

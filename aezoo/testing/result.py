@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import Any, Literal
 
-if TYPE_CHECKING:
-    from aezoo.testing.subject import Subject
+from aezoo.errors import ZooError
 
 Status = Literal["held", "failed", "skipped", "warning"]
 
@@ -45,7 +44,7 @@ class Check:
         """What is held, in one line."""
         return (self.function.__doc__ or "").split("\n")[0].rstrip(".")
 
-    def __call__(self, subject: Callable[[], Subject]) -> Result:
+    def __call__(self, subject: Callable[[], Any]) -> Result:
         """Checks what ``subject`` returns; whatever is raised on the way is the reason why the check failed."""
         try:
             self.function(subject())
@@ -69,6 +68,4 @@ def one_line(found: Any, length: int = 400) -> str:
 
 
 def _said(error: BaseException) -> str:
-    from aezoo.errors import ZooError
-
     return one_line(error) if isinstance(error, ZooError) else one_line(f"{type(error).__name__}: {error}")

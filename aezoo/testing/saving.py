@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from safetensors.torch import load_file, save_file
 
-from aezoo.api import load
+from aezoo.storage.checkpoint import load_model
 from aezoo.testing.fresh import Fresh
 from aezoo.testing.result import Broken, Skipped
 from aezoo.testing.subject import Subject, first_difference, outputs, state_of
@@ -20,7 +20,7 @@ THIS_PROCESS = "this process"
 def saved(subject: Subject) -> None:
     """A loaded checkpoint gives the same bits."""
     model = subject.trained.model
-    loaded = load(subject.saved)
+    loaded = load_model(subject.saved)[0]
     if loaded.capabilities != model.capabilities:
         raise Broken(f"loaded, its capabilities are {', '.join(loaded.capabilities)}")
     name = first_difference(outputs(model, subject.x), outputs(loaded, subject.x))
@@ -56,7 +56,7 @@ def _other_process(subject: Subject) -> Fresh:
 
 def use(path: str, rows: str, out: str) -> None:
     """In the other process: writes what a saved model gives for ``rows``."""
-    found: dict[str, Any] = outputs(load(path), np.load(rows))
+    found: dict[str, Any] = outputs(load_model(path)[0], np.load(rows))
     np.savez(out, **found)
 
 

@@ -7,26 +7,24 @@ from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from aezoo.assembly import complete
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
+from aezoo.core.options import TrainConfig
+from aezoo.core.rng import random_stream
 from aezoo.data import Dataset
 from aezoo.errors import PluginError, ZooError
-from aezoo.options import TrainConfig
+from aezoo.model.assembly import complete
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.registry import Entry, Model
-from aezoo.streams import random_stream
+from aezoo.testing.fresh import Fresh
 from aezoo.testing.rows import COLOURED, binary_spec, dataset, image_spec, table_spec
 from aezoo.testing.world import changes, settings
 from aezoo.training import Header, Metrics, Trainer, build_model, save_model
-
-if TYPE_CHECKING:
-    from aezoo.testing.fresh import Fresh
 
 # not 0, by which a checkpoint is rebuilt: weights that were never saved would come out right by chance
 SEED, OTHER_SEED = 7, 8

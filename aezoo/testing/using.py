@@ -10,11 +10,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
+from aezoo.core.rng import random_stream
 from aezoo.errors import CapabilityError, PluginError, ZooError
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import Corruption
-from aezoo.streams import random_stream
 from aezoo.testing.result import Broken, Doubtful, Skipped
 from aezoo.testing.rows import COLOURED, COLUMN, IMAGE, ODD, TABLE, binary_spec, dataset, image_spec, table_spec
 from aezoo.testing.subject import UNLIKE_IN_TRAINING, Subject, first_difference, outputs, state_of

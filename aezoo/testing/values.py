@@ -12,8 +12,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from aezoo import registry
-from aezoo.config import Choice, Config
-from aezoo.options import WeightedChoice
+from aezoo.core.config import Choice, Config
+from aezoo.core.options import WeightedChoice
 
 FLOATS = (0.5, 1.0, 2.0, 0.01, 0.9)
 INTS = (2, 1, 3, 5)

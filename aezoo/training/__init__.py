@@ -4,43 +4,43 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from aezoo._lazy import exporter
+from aezoo.core.lazy import exporter
 
 if TYPE_CHECKING:
-    from aezoo.options import TrainConfig
-    from aezoo.training.checkpoint import MODEL_FILE, Header, build_model, load_model, read_header, save_model
+    from aezoo.core.files import write_text, write_whole
+    from aezoo.core.options import TrainConfig
+    from aezoo.storage.checkpoint import MODEL_FILE, Header, build_model, load_model, read_header, save_model
+    from aezoo.storage.folder import CONFIG_FILE, INSPECT_FOLDER, RESULTS_FILE, RunFolder, run_config
+    from aezoo.storage.state import STATE_FILE, State
+    from aezoo.training.batched import NotTogetherError, Together, pays
     from aezoo.training.events import Events
-    from aezoo.training.files import write_text, write_whole
-    from aezoo.training.folder import CONFIG_FILE, INSPECT_FOLDER, RESULTS_FILE, RunFolder, run_config
     from aezoo.training.progress import Progress
     from aezoo.training.saving import HEARD, interrupt, terminate
-    from aezoo.training.state import STATE_FILE, State
-    from aezoo.training.together import NotTogetherError, Together, pays
     from aezoo.training.trainer import Metrics, Trainer, pick_device
 
 _NAMES = {
-    "MODEL_FILE": "aezoo.training.checkpoint",
-    "Header": "aezoo.training.checkpoint",
-    "build_model": "aezoo.training.checkpoint",
-    "load_model": "aezoo.training.checkpoint",
-    "read_header": "aezoo.training.checkpoint",
-    "save_model": "aezoo.training.checkpoint",
-    "TrainConfig": "aezoo.options",
-    "CONFIG_FILE": "aezoo.training.folder",
+    "MODEL_FILE": "aezoo.storage.checkpoint",
+    "Header": "aezoo.storage.checkpoint",
+    "build_model": "aezoo.storage.checkpoint",
+    "load_model": "aezoo.storage.checkpoint",
+    "read_header": "aezoo.storage.checkpoint",
+    "save_model": "aezoo.storage.checkpoint",
+    "TrainConfig": "aezoo.core.options",
+    "CONFIG_FILE": "aezoo.storage.folder",
     "Events": "aezoo.training.events",
-    "INSPECT_FOLDER": "aezoo.training.folder",
-    "RESULTS_FILE": "aezoo.training.folder",
-    "RunFolder": "aezoo.training.folder",
-    "run_config": "aezoo.training.folder",
-    "write_text": "aezoo.training.files",
-    "write_whole": "aezoo.training.files",
+    "INSPECT_FOLDER": "aezoo.storage.folder",
+    "RESULTS_FILE": "aezoo.storage.folder",
+    "RunFolder": "aezoo.storage.folder",
+    "run_config": "aezoo.storage.folder",
+    "write_text": "aezoo.core.files",
+    "write_whole": "aezoo.core.files",
     "Progress": "aezoo.training.progress",
-    "NotTogetherError": "aezoo.training.together",
-    "Together": "aezoo.training.together",
-    "pays": "aezoo.training.together",
+    "NotTogetherError": "aezoo.training.batched",
+    "Together": "aezoo.training.batched",
+    "pays": "aezoo.training.batched",
     "Metrics": "aezoo.training.trainer",
-    "STATE_FILE": "aezoo.training.state",
-    "State": "aezoo.training.state",
+    "STATE_FILE": "aezoo.storage.state",
+    "State": "aezoo.storage.state",
     "Trainer": "aezoo.training.trainer",
     "HEARD": "aezoo.training.saving",
     "interrupt": "aezoo.training.saving",

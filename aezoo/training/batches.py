@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 from torch.utils.data import DataLoader
 
-from aezoo.autoencoder import Autoencoder
+from aezoo.core.arrays import spans
+from aezoo.core.mapped import HELD_BYTES, Array, NDArray, at_random
 from aezoo.data import Split
 from aezoo.errors import DataError, ZooError
-from aezoo.pages import HELD_BYTES, Array, NDArray, at_random
-from aezoo.training.ahead import ahead
+from aezoo.model.autoencoder import Autoencoder
+from aezoo.training.prefetch import ahead
 
 # gathered in one go and cut into batches: enough to spread the cost of a call, little enough to stay in a cache
 GATHERED_BYTES = 2 << 20
@@ -29,25 +30,6 @@ GATHERED_BATCHES = 16
 READ_BYTES = 64 << 20
 # a matrix product may sum in another order where its rows begin off a cache line
 LINE = 64
-
-
-def spans(rows: int, size: int, *, join: bool = True) -> Iterator[tuple[int, int]]:
-    """Bounds of consecutive batches of ``size`` rows.
-
-    With ``join``, as in training, a row left over at the end joins the batch before it: batch normalisation has no
-    statistics of one row.
-    """
-    start, lonely = 0, int(join and size > 1)
-    while start < rows:
-        end = start + size if start + size + lonely < rows else rows
-        yield start, end
-        start = end
-
-
-def steps_of(rows: int, size: int) -> int:
-    """How many batches an epoch of training has."""
-    whole, left = divmod(rows, size)
-    return whole + (left > 1 or (left == 1 and whole == 0))
 
 
 def shuffled(rows: int, size: int, order: torch.Generator) -> Iterator[Tensor]:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from aezoo import registry
+from aezoo.core.rng import random_stream
 from aezoo.errors import STOPS, reason_of
-from aezoo.streams import random_stream
 
 
 class Events:

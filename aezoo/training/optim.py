@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterable, Mapping
 import torch
 from torch import nn
 
-from aezoo.options import TrainConfig
+from aezoo.core.options import TrainConfig
 from aezoo.parts import Reset
 
 

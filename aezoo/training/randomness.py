@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from aezoo.errors import CheckpointError
-from aezoo.training.tensors import kind_of, line_of
+from aezoo.storage.tensors import kind_of, line_of
 
 # of the Mersenne Twister, which torch, Python and NumPy draw from
 KEYS = 624

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
+from aezoo.core.options import split_every
 from aezoo.errors import TerminatedError
-from aezoo.options import split_every
 
 
 class Saving:

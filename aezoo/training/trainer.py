@@ -14,21 +14,15 @@ import torch
 from torch import Tensor, nn
 
 from aezoo import registry
-from aezoo.autoencoder import Autoencoder, Step
+from aezoo.core.allocator import pages_kept
+from aezoo.core.arrays import steps_of
+from aezoo.core.options import MAY_CHANGE, TrainConfig
+from aezoo.core.rng import random_stream
 from aezoo.data import Splits
 from aezoo.errors import CheckpointError, CompositionError, DivergenceError, UsageError
-from aezoo.options import MAY_CHANGE, TrainConfig
-from aezoo.streams import random_stream
-from aezoo.training.batches import Batches, make_batches, steps_of
-from aezoo.training.descent import Descent
-from aezoo.training.heap import pages_kept
-from aezoo.training.optim import forget, learning_rate, make_optimizer
-from aezoo.training.patience import Patience
-from aezoo.training.progress import Progress
-from aezoo.training.randomness import generators, set_generator, set_generators, streams, streams_of
-from aezoo.training.record import REMEDY, Record
-from aezoo.training.saving import Saving, Stop, finishing_steps
-from aezoo.training.state import (
+from aezoo.model.autoencoder import Autoencoder
+from aezoo.model.objective import Step
+from aezoo.storage.state import (
     Position,
     State,
     copied,
@@ -38,8 +32,16 @@ from aezoo.training.state import (
     refuse_other,
     tensors_of,
 )
-from aezoo.training.step import Captured, Plain
-from aezoo.training.tensors import line_of
+from aezoo.storage.tensors import line_of
+from aezoo.training.batches import Batches, make_batches
+from aezoo.training.engine.step import Captured, Plain
+from aezoo.training.engine.update import Descent
+from aezoo.training.metrics import REMEDY, Record
+from aezoo.training.optim import forget, learning_rate, make_optimizer
+from aezoo.training.patience import Patience
+from aezoo.training.progress import Progress
+from aezoo.training.randomness import generators, set_generator, set_generators, streams, streams_of
+from aezoo.training.saving import Saving, Stop, finishing_steps
 
 Metrics = dict[str, float]
 DEFAULT_STEPS = 2000

@@ -12,11 +12,11 @@ from torch.distributions import Independent, Normal
 
 import aezoo
 from aezoo import registry
-from aezoo.autoencoder import Autoencoder
 from aezoo.cli.app import app
-from aezoo.config import Config, DataSpec
+from aezoo.core.config import Config, DataSpec
+from aezoo.core.options import ModelConfig
 from aezoo.errors import CompositionError, PluginError
-from aezoo.options import ModelConfig
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import (
     Corruption,
     Decoder,

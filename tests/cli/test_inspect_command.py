@@ -14,7 +14,7 @@ from pydantic import Field
 
 import aezoo
 from aezoo import registry
-from aezoo.config import Config
+from aezoo.core.config import Config
 from aezoo.errors import CapabilityError, PluginError, UsageError
 from aezoo.inspection import Finding, Subject, look
 from aezoo.registry import Inspection, hookimpl

@@ -18,8 +18,8 @@ import pytest
 from hatchling.builders.wheel import WheelBuilder
 
 import aezoo
-from aezoo import scaffold
 from aezoo.cli import main
+from aezoo.testing import scaffold
 
 ROOT = Path(__file__).parents[2]
 # the second is as long as a name may be

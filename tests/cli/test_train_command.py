@@ -348,7 +348,7 @@ def test_a_run_is_repeated_bit_for_bit_from_its_own_config(cli, tmp_path):
 def test_a_full_disk_gets_one_line(cli, monkeypatch):
     from safetensors import SafetensorError
 
-    from aezoo.training import tensors
+    from aezoo.storage import tensors
 
     def full(*arguments):
         raise SafetensorError("Error while serializing: I/O error: No space left on device (os error 28)")
@@ -376,7 +376,7 @@ def test_a_closed_stdout_is_no_trouble(tmp_path):
 def test_a_disk_that_fills_up_leaves_the_old_run_as_it_was(cli, tmp_path, monkeypatch):
     from safetensors import SafetensorError
 
-    from aezoo.training import tensors
+    from aezoo.storage import tensors
 
     assert cli("train", *QUICK, "--out", "run").status == 0
     before = {path.name: path.read_bytes() for path in (tmp_path / "run").iterdir()}

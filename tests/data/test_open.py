@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from aezoo import data as public
 from aezoo import registry
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import options
 from aezoo.data.dataset import Dataset
 from aezoo.data.open import open_data

@@ -10,8 +10,7 @@ import torch
 from torch import nn
 from torch.distributions import MultivariateNormal
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset, Split, Splits, make_preprocess, scaled_spec
 from aezoo.errors import CapabilityError, DataError, UsageError
 from aezoo.evaluation import (
@@ -28,6 +27,7 @@ from aezoo.evaluation import (
     reconstruction_figures,
     some_rows,
 )
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import (
     KL,
     Categorical,

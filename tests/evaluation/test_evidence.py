@@ -8,7 +8,6 @@ import torch
 from linear_gaussian import LinearGaussian
 
 import aezoo
-from aezoo.autoencoder import Autoencoder
 from aezoo.data import Dataset
 from aezoo.errors import CapabilityError, CompositionError, DataError, UsageError
 from aezoo.evaluation import (
@@ -20,6 +19,7 @@ from aezoo.evaluation import (
     inference_gap,
     standard_error,
 )
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import MixtureOfGaussians
 
 WRONG = {"shift": 0.5, "stretch": 0.3}
@@ -71,7 +71,7 @@ def test_memory_is_bounded_whatever_the_draws_and_the_values_stay_the_same(monke
     seen = []
     decode = truth.model.decoder.forward
     monkeypatch.setattr(truth.model.decoder, "forward", lambda z: seen.append(z.shape[0] * z.shape[1]) or decode(z))
-    monkeypatch.setattr("aezoo.autoencoder.PASS_VALUES", 6 * 500)
+    monkeypatch.setattr("aezoo.model.passes.PASS_VALUES", 6 * 500)
     pieces = evidence_bound(truth.model, truth.split, draws=3000, estimator="sampled")
     assert max(seen) <= 500
     error = np.sqrt((whole.variances + pieces.variances) / 3000)

@@ -7,11 +7,11 @@ import pytest
 import torch
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import make_preprocess
 from aezoo.errors import DataError, UsageError
 from aezoo.evaluation import displacement, walk
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import Decoder, Gaussian, PointEncoder, build_part
 from aezoo.training import build_model
 
@@ -93,7 +93,7 @@ def test_passes_of_any_size_kinds_and_single_data(monkeypatch):
     whole = walk(model, x, 4)
     state = torch.get_rng_state()
     model.train()
-    monkeypatch.setattr("aezoo.autoencoder.PASS_VALUES", 6)
+    monkeypatch.setattr("aezoo.model.passes.PASS_VALUES", 6)
     torch.testing.assert_close(walk(model, x, 4), whole, **EXACT)
     assert model.training
     assert torch.equal(torch.get_rng_state(), state)

@@ -7,11 +7,11 @@ from linear_gaussian import D, LinearGaussian, Z
 from torch import distributions as td
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import CapabilityError
 from aezoo.evaluation import inference_gap
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import KL, Decoder, Gaussian, GaussianEncoder, LaplaceDistribution, StandardNormal, Weighted
 
 

@@ -7,8 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import CapabilityError, DataError, UsageError
 from aezoo.evaluation import (
@@ -20,6 +19,7 @@ from aezoo.evaluation import (
     saturation,
     tangents,
 )
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import Decoder, Gaussian, PointEncoder
 from aezoo.training import build_model
 

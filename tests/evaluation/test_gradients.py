@@ -10,11 +10,11 @@ from linear_gaussian import LinearGaussian, drawn
 from torch import nn
 
 import aezoo
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import CapabilityError, CompositionError, UsageError
 from aezoo.evaluation import evidence_bound, gradient_spreads
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import KL, Decoder, Encoder, Gaussian, PointEncoder, Prior, Regularizer, Weighted, score_function
 from aezoo.parts.distributions import Bernoulli
 

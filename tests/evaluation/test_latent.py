@@ -11,8 +11,7 @@ import torch
 from torch import distributions as td
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset, make_preprocess
 from aezoo.errors import CapabilityError, DataError, UsageError
 from aezoo.evaluation import (
@@ -31,6 +30,7 @@ from aezoo.evaluation import (
 )
 from aezoo.inspection import Subject, latent
 from aezoo.inspection import options as look
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import (
     KL,
     Decoder,

@@ -10,13 +10,14 @@ import torch
 from torch import distributions as td
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
+from aezoo.core.schedules import Linear
 from aezoo.data import Dataset, make_preprocess
 from aezoo.errors import CapabilityError, DataError, UsageError
 from aezoo.evaluation import atoms, encode_split, firing_rates, implied_scale, top_features
 from aezoo.inspection import Subject, sparsity
 from aezoo.inspection import options as look
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import (
     Bernoulli,
     Decoder,
@@ -28,7 +29,6 @@ from aezoo.parts import (
     laplace_weight,
     mlp,
 )
-from aezoo.schedules import Linear
 from aezoo.training import build_model
 from aezoo_sparse.penalties import L1
 

@@ -10,10 +10,11 @@ import pytest
 import torch
 
 import aezoo
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
+from aezoo.core.options import ModelConfig
 from aezoo.errors import CheckpointError, UsageError, ZooError
-from aezoo.options import ModelConfig
-from aezoo.training import State, checkpoint, pick_device, tensors
+from aezoo.storage import checkpoint, tensors
+from aezoo.training import State, pick_device
 from aezoo.training.randomness import set_generator, set_generators
 from campaigns.checkpoints import CONFIG, MODEL, RUNS, STATE, put, run
 from campaigns.tensorfiles import parts, whole

@@ -12,7 +12,8 @@ import zipfile
 import numpy as np
 import pytest
 
-from aezoo.data import dataset, files, open_data, table
+from aezoo.data import dataset, open_data
+from aezoo.data.formats import arrays, guard, table
 from aezoo.errors import DataError, UsageError
 
 X = np.arange(60.0).reshape(20, 3)
@@ -67,7 +68,7 @@ def test_only_what_unpacks_bit_by_bit_is_unpacked(tmp_path, method):
 
 
 def test_an_archive_that_unpacks_to_more_than_a_quarter_of_the_memory_is_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "physical_memory", lambda: 4 << 20)
+    monkeypatch.setattr(guard, "physical_memory", lambda: 4 << 20)
     path = archive(tmp_path / "a.npz", x=npy_bytes(np.zeros((2 << 20, 1), "u1")))
     assert "unpacks to 0.0 GiB and this machine has 0.0 GiB" in refused(path)[0]
     half = npy_bytes(np.zeros((700 << 10, 1), "u1"))
@@ -76,7 +77,7 @@ def test_an_archive_that_unpacks_to_more_than_a_quarter_of_the_memory_is_refused
 
 
 def test_what_grows_as_no_data_do_is_refused_before_it_is_unpacked(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "HARMLESS", 1 << 20)
+    monkeypatch.setattr(guard, "HARMLESS", 1 << 20)
     path = archive(tmp_path / "a.npz", x=npy_bytes(np.zeros((8 << 20, 1), "u1")))
     line, most = refused(path)
     assert "times its size, as no data do" in line
@@ -88,7 +89,7 @@ def test_what_grows_as_no_data_do_is_refused_before_it_is_unpacked(tmp_path, mon
 
 
 def test_an_archive_of_too_many_members_is_not_listed(tmp_path, monkeypatch):
-    monkeypatch.setattr(files, "MOST_DIRECTORY", 1000)
+    monkeypatch.setattr(arrays, "MOST_DIRECTORY", 1000)
     path = archive(tmp_path / "a.npz", **{f"member{i}": b"" for i in range(40)})
     assert "lists too many members" in refused(path)[0]
 

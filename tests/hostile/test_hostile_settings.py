@@ -7,13 +7,14 @@ import numpy as np
 import pytest
 
 import aezoo
-from aezoo import pages, registry
-from aezoo.config import DataSpec
+from aezoo import registry
+from aezoo.core import mapped
+from aezoo.core.config import DataSpec
+from aezoo.core.options import ModelConfig, TrainConfig
 from aezoo.data import open_data, reopen
 from aezoo.errors import DataError, UnknownNameError, UsageError, ZooError, one_line
-from aezoo.options import ModelConfig, TrainConfig
 from aezoo.registry import catalog
-from aezoo.training.sizes import refuse_huge_model
+from aezoo.storage.sizes import refuse_huge_model
 
 DIGITS = DataSpec(name="digits", shape=(1, 8, 8), low=0.0, high=16.0, scaling="scale")
 
@@ -209,9 +210,9 @@ def test_a_model_beyond_memory_is_refused_before_it_is_built(cli):
 def test_the_weights_of_a_model_are_counted(monkeypatch):
     model = aezoo.train("undercomplete", "digits", epochs=1).model
     size = sum(len(bytes(tensor.contiguous().view(-1).numpy())) for tensor in model.state_dict().values())
-    monkeypatch.setattr("aezoo.training.sizes.physical_memory", lambda: 4 * size)
+    monkeypatch.setattr("aezoo.storage.sizes.physical_memory", lambda: 4 * size)
     refuse_huge_model("undercomplete", {}, DIGITS)
-    monkeypatch.setattr("aezoo.training.sizes.physical_memory", lambda: 4 * size - 1)
+    monkeypatch.setattr("aezoo.storage.sizes.physical_memory", lambda: 4 * size - 1)
     with pytest.raises(UsageError, match="model 'undercomplete' with these options has"):
         refuse_huge_model("undercomplete", {}, DIGITS)
 
@@ -224,16 +225,16 @@ def test_counting_draws_nothing():
 
 @pytest.mark.parametrize("content", ["1073741824\n", "max\n", "nonsense"])
 def test_the_memory_of_a_container_counts(monkeypatch, tmp_path, content):
-    whole = pages.physical_memory()
+    whole = mapped.physical_memory()
     (tmp_path / "memory.max").write_text(content)
-    monkeypatch.setattr(pages, "LIMITS", (tmp_path / "memory.max", tmp_path / "absent"))
-    assert pages.physical_memory() == (min(whole, 1 << 30) if content[0] == "1" else whole)
+    monkeypatch.setattr(mapped, "LIMITS", (tmp_path / "memory.max", tmp_path / "absent"))
+    assert mapped.physical_memory() == (min(whole, 1 << 30) if content[0] == "1" else whole)
 
 
 def test_the_memory_that_a_shell_allows_counts(monkeypatch):
     allowed = {resource.RLIMIT_AS: (5 << 20, -1), resource.RLIMIT_DATA: (3 << 20, -1)}
     monkeypatch.setattr(resource, "getrlimit", allowed.get)
-    assert pages.physical_memory() == 3 << 20
+    assert mapped.physical_memory() == 3 << 20
 
 
 def test_classes_of_far_numbers_are_counted_by_name(tmp_path):

@@ -5,10 +5,10 @@ import pytest
 import torch
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset
 from aezoo.evaluation import evidence_bound
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import KL, Decoder, Gaussian, GaussianEncoder, Laplace, LaplacePrior, StandardNormal, Weighted
 
 SPEC = DataSpec(shape=(5,), scaling="none")

@@ -19,9 +19,9 @@ from torch import distributions as td
 from torch import nn
 
 import aezoo
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import Corruption, Decoder, Gaussian, PointEncoder, build_part
 
 EXACT = {"rtol": 0, "atol": 1e-10}

@@ -8,10 +8,10 @@ import torch
 from linear_gaussian import LinearGaussian, drawn
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset
 from aezoo.evaluation import decoder_variance
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import Decoder, Gaussian, Laplace, PointEncoder
 
 D = 6

@@ -9,11 +9,11 @@ from linear_gaussian import LinearGaussian
 from torch import distributions as td
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import CapabilityError, UsageError
 from aezoo.evaluation import code_dependence
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import (
     KL,
     Decoder,

@@ -16,9 +16,9 @@ import torch
 from torch import nn
 
 import aezoo
-from aezoo.autoencoder import Autoencoder
 from aezoo.data import Split, make_preprocess, open_data, scaled_spec
 from aezoo.evaluation import negative_elbo, reconstruction_figures
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import Bernoulli, Decoder, PointEncoder, divergence
 
 MNIST = Path(__file__).parents[3] / "shared" / "data" / "mnist"

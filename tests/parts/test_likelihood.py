@@ -6,7 +6,7 @@ import pytest
 import torch
 from torch import distributions as td
 
-from aezoo.config import Choice, DataSpec
+from aezoo.core.config import Choice, DataSpec
 from aezoo.errors import CompositionError, UsageError
 from aezoo.parts import (
     Bernoulli,

@@ -8,9 +8,9 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.errors import CompositionError, UsageError
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import (
     Categorical,
     Decoder,

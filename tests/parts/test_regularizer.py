@@ -5,9 +5,10 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import Config, DataSpec
+from aezoo.core.config import Config, DataSpec
+from aezoo.core.schedules import Cyclical, Linear, Weight, describe, weight_at
 from aezoo.errors import CompositionError, UsageError
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import (
     AFTER_STEP_VOCABULARY,
     VOCABULARY,
@@ -18,7 +19,6 @@ from aezoo.parts import (
     Regularizer,
     Weighted,
 )
-from aezoo.schedules import Cyclical, Linear, Weight, describe, weight_at
 
 
 class Weighed(Config):

@@ -8,13 +8,13 @@ import torch
 from matplotlib.image import imread
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import DataError
 from aezoo.evaluation import class_means, latent_interpolation, latent_plane, latent_traversal
 from aezoo.inspection import Subject, latent
 from aezoo.inspection import options as look
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import Decoder, Gaussian, PointEncoder
 from aezoo.plots import (
     plot_class_means,

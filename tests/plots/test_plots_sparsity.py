@@ -8,12 +8,12 @@ import torch
 from matplotlib.image import imread
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset
 from aezoo.evaluation import top_features
 from aezoo.inspection import Subject, sparsity
 from aezoo.inspection import options as look
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import Decoder, Gaussian, PointEncoder
 from aezoo.plots import plot_activations, plot_features, save_figure
 from aezoo.plots.canvas import mosaic

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 from aezoo import registry
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import CompositionError
 from aezoo.training import TrainConfig, Trainer, build_model

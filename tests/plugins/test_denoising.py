@@ -7,10 +7,10 @@ import torch
 from torch import distributions as td
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import make_preprocess
 from aezoo.errors import CapabilityError, CompositionError, UsageError
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import Decoder, Gaussian, PointEncoder, build_part
 from aezoo.training import build_model
 from aezoo_denoising.noise import GaussianNoise, Masking, SaltAndPepper

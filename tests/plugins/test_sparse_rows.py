@@ -10,12 +10,12 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from aezoo import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import CompositionError
 from aezoo.parts import Decoder, Gaussian, Point, PointEncoder, SparseCode, SparsePoint, Support, sparse
 from aezoo.training import TrainConfig, Trainer, build_model
-from aezoo.training.descent import Descent
+from aezoo.training.engine.update import Descent
 from aezoo_sparse import topk
 from aezoo_sparse.topk import TopK
 

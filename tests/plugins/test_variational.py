@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.errors import CompositionError, UsageError
 from aezoo.parts import KL, GaussianEncoder, LaplacePrior, MixtureOfGaussians, StandardNormal
 from aezoo.training import build_model

@@ -11,9 +11,9 @@ from pydantic import BaseModel, ConfigDict, Field
 
 import aezoo
 from aezoo import registry
-from aezoo.config import Choice, Config
+from aezoo.core.config import Choice, Config
+from aezoo.core.options import ModelConfig
 from aezoo.errors import PluginError, UnknownNameError
-from aezoo.options import ModelConfig
 from aezoo.registry import DatasetEntry, Inspection, Lookup, Model, Part, hookspecs
 from aezoo.registry.plugins import HOOKS, Plugins
 from aezoo.training import Events

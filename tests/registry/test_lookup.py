@@ -5,9 +5,9 @@ from pydantic import Field
 
 import aezoo
 from aezoo import registry
-from aezoo.config import Config
+from aezoo.core.config import Config
+from aezoo.core.options import ModelConfig
 from aezoo.errors import PluginError, UnknownNameError, UsageError
-from aezoo.options import ModelConfig
 from aezoo.registry import DatasetEntry, Lookup, Model, Part, catalog, lookup
 from aezoo.registry.plugins import Plugin, Plugins
 

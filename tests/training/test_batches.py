@@ -9,14 +9,15 @@ import torch
 from torch.utils.data import TensorDataset
 
 import aezoo
-from aezoo import pages
-from aezoo.config import DataSpec
+from aezoo.core import mapped
+from aezoo.core.arrays import spans, steps_of
+from aezoo.core.config import DataSpec
+from aezoo.core.options import TrainConfig
 from aezoo.data import Dataset, open_data
 from aezoo.errors import DataError
-from aezoo.options import TrainConfig
 from aezoo.training import Trainer, batches, build_model
-from aezoo.training.ahead import ahead
-from aezoo.training.batches import Loaded, Mapped, Resident, make_batches, spans, steps_of
+from aezoo.training.batches import Loaded, Mapped, Resident, make_batches
+from aezoo.training.prefetch import ahead
 
 D = 6
 ROWS = 1001
@@ -27,8 +28,8 @@ def small(monkeypatch):
     """Everything is too large to hold, is mapped a few rows at a time, and read in chunks of a few batches."""
     monkeypatch.setattr(batches, "HELD_BYTES", 0)
     monkeypatch.setattr(batches, "READ_BYTES", 2500)
-    monkeypatch.setattr(pages, "KEPT", 1 << 12)
-    monkeypatch.setattr(pages, "BLOCK", 1 << 10)
+    monkeypatch.setattr(mapped, "KEPT", 1 << 12)
+    monkeypatch.setattr(mapped, "BLOCK", 1 << 10)
 
 
 @pytest.fixture
@@ -262,7 +263,7 @@ def test_what_the_thread_meets_is_an_error_of_ours(path, small, monkeypatch):
 
 
 def test_a_file_that_becomes_shorter_is_an_error_and_not_the_end_of_the_process(path, small, monkeypatch):
-    looks, look = [], pages._refuse_shortened
+    looks, look = [], mapped._refuse_shortened
 
     def shorten(file):
         # by the reader itself, between two reads: within one, no program could see it coming
@@ -271,7 +272,7 @@ def test_a_file_that_becomes_shorter_is_an_error_and_not_the_end_of_the_process(
             os.truncate(path, 5000)
         look(file)
 
-    monkeypatch.setattr(pages, "_refuse_shortened", shorten)
+    monkeypatch.setattr(mapped, "_refuse_shortened", shorten)
     run = Mapped(open_data(path).all(), built(DataSpec(shape=(D,), scaling="none"))).epoch(16, order())
     with pytest.raises(DataError, match=r"rows.npy has become shorter since it was opened: leave it alone"):
         list(run)
@@ -299,8 +300,8 @@ def test_the_callers_random_streams_are_left_alone(path, small):
 
 @pytest.fixture
 def taken(monkeypatch):
-    """The rows that are read of a file, as blocks of bytes, between two givings back of its pages."""
-    reads, take, advise = [[]], np.take, pages._advise
+    """The rows that are read of a file, as blocks of bytes, between two givings back of its mapped."""
+    reads, take, advise = [[]], np.take, mapped._advise
 
     def spy(values, index, **options):
         reads[-1].append(np.array(index))
@@ -312,7 +313,7 @@ def taken(monkeypatch):
             reads.append([])
 
     monkeypatch.setattr(np, "take", spy)
-    monkeypatch.setattr(pages, "_advise", giving_back)
+    monkeypatch.setattr(mapped, "_advise", giving_back)
     return reads
 
 
@@ -337,7 +338,7 @@ def test_a_file_is_read_in_its_order_a_part_at_a_time(tmp_path, small, monkeypat
 
 
 def test_a_pass_over_a_file_gives_back_each_piece(path, small, taken, monkeypatch):
-    monkeypatch.setattr("aezoo.rows.CHUNK", 600)
+    monkeypatch.setattr("aezoo.core.arrays.CHUNK", 600)
     open_data(path)
     # ten pieces of a hundred rows and one of one; the first look may stop early, and is given back too
     assert len(taken) - 1 >= 11

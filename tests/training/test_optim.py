@@ -5,7 +5,7 @@ import copy
 import pytest
 import torch
 
-from aezoo.options import TrainConfig
+from aezoo.core.options import TrainConfig
 from aezoo.training.optim import make_optimizer
 
 KINDS = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW, "sgd": torch.optim.SGD}

@@ -9,10 +9,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from aezoo.autoencoder import Autoencoder
-from aezoo.config import DataSpec
+from aezoo.core.config import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import CompositionError, DivergenceError, UsageError
+from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import (
     Decoder,
     Gaussian,
@@ -158,7 +158,7 @@ def test_schedules_of_weights_follow_the_step():
         def forward(self, x):
             return x.sum() * 0 + 1
 
-    from aezoo.schedules import Linear
+    from aezoo.core.schedules import Linear
 
     model = made(Weighted("ramp", Constant(), Linear(start=0.0, end=8.0, steps=4)))
     history = trainer(model, splits(40, 4), epochs=6, lr=1e-30).fit()

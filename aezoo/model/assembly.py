@@ -1,0 +1,139 @@
+"""From a model's config and the data's description to an Autoencoder: what the build functions of models share."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
+from typing import Any, TypeVar
+
+from torch import nn
+
+from aezoo import registry
+from aezoo.core.config import Choice, DataSpec
+from aezoo.core.options import ModelConfig, PointConfig
+from aezoo.data import make_preprocess, scaled_spec
+from aezoo.errors import CompositionError
+from aezoo.model.autoencoder import Autoencoder
+from aezoo.model.objective import Bound
+from aezoo.parts import Decoder, Encoder, Gradient, PointEncoder, Prior, Weighted, build_part, resolved
+
+C = TypeVar("C", bound=ModelConfig)
+
+
+def assemble(
+    config: ModelConfig,
+    spec: DataSpec,
+    *,
+    encoder: Callable[[nn.Module], Encoder] | None = None,
+    regularizers: Sequence[Weighted] = (),
+    prior: Prior | Choice | None = None,
+    draws: int = 1,
+    bound: Bound = "mean",
+    gradient: Gradient = "reparameterised",
+    code_shape: tuple[int, ...] | None = None,
+) -> Autoencoder:
+    """Builds an autoencoder from a config's shared options and a model's own parts.
+
+    Args:
+        config: network, likelihood, corruption, further regularizers and preprocessing are read from it.
+        spec: the raw data.
+        encoder: makes the encoder of its network; None is a point encoder with the config's ``code_activation``.
+            Its attribute ``outputs_per_code`` says how many values of the network a value of the code takes.
+        regularizers: the model's own; those of the config follow.
+        prior: p(z), as a part or by name.
+        draws: K.
+        bound: ``"mean"`` or ``"importance"``.
+        gradient: ``"reparameterised"`` or ``"score-function"``.
+        code_shape: of one code *Z; None is ``(latent_dim,)``.
+
+    Raises:
+        UnknownNameError, UsageError, CompositionError: a part is unknown, misconfigured, or does not fit.
+    """
+    seen = scaled_spec(config.preprocess, spec)
+    code_shape = code_shape or (config.latent_dim,)
+    likelihood = build_part("likelihood", config.likelihood, spec=seen)
+    encoder = encoder or _point_encoder(config, seen, code_shape)
+    default = type(config).model_fields["activation"].default
+    if not config.hidden and resolved("activation", config.activation) != resolved("activation", default):
+        raise CompositionError(
+            f"activation {config.activation} has no hidden layer to act on: give hidden, such as 128, or leave it out."
+        )
+    encoder_network, decoder_network = build_part(
+        "network",
+        config.network,
+        spec=seen,
+        code_shape=code_shape,
+        code_outputs=math.prod(code_shape) * getattr(encoder, "outputs_per_code", 1),
+        data_outputs=likelihood.outputs,
+        hidden=config.hidden,
+        activation=partial(build_part, "activation", config.activation, spec=seen),
+    )
+    further = [
+        Weighted(choice.name, build_part("regularizer", choice, code_shape=code_shape, spec=seen), choice.weight)
+        for choice in config.regularizers
+    ]
+    return Autoencoder(
+        encoder(encoder_network),
+        Decoder(decoder_network, likelihood),
+        spec=spec,
+        prior=build_part("prior", prior, code_shape=code_shape, spec=seen) if isinstance(prior, Choice) else prior,
+        regularizers=[*regularizers, *further],
+        corruption=None if config.corruption is None else build_part("corruption", config.corruption, spec=seen),
+        preprocess=make_preprocess(config.preprocess, spec, clip=likelihood.unit_interval),
+        draws=draws,
+        bound=bound,
+        gradient=gradient,
+    )
+
+
+def _point_encoder(config: ModelConfig, spec: DataSpec, code_shape: tuple[int, ...]) -> Callable[[nn.Module], Encoder]:
+    choice = config.code_activation if isinstance(config, PointConfig) else Choice(name="identity")
+    activation = build_part("activation", choice, spec=spec, code_shape=code_shape)
+    return lambda network: PointEncoder(network, activation)
+
+
+def _chosen(config: ModelConfig) -> Iterator[tuple[str, Any, Choice | tuple[Choice, ...]]]:
+    """Each field of a config that names registered parts: its name, their kind, and the choice or choices."""
+    for name, field in type(config).model_fields.items():
+        extra = field.json_schema_extra
+        kind = extra.get("kind") if isinstance(extra, dict) else None
+        value = getattr(config, name)
+        if kind and isinstance(value, Choice | tuple):
+            yield name, kind, value
+
+
+def distributions(config: ModelConfig) -> tuple[str, ...]:
+    """The distributions that the chosen parts come from."""
+    found = {
+        registry.parts[kind][choice.name].distribution
+        for _, kind, value in _chosen(config)
+        for choice in (value if isinstance(value, tuple) else (value,))
+    }
+    return tuple(sorted(found))
+
+
+def part_sources(config: ModelConfig) -> tuple[str, ...]:
+    """The chosen parts that are not aezoo's own, each with its plugin and distribution, for messages."""
+    found = {
+        f"{kind} {choice.name!r} of {registry.parts[kind][choice.name].source}"
+        for _, kind, value in _chosen(config)
+        for choice in (value if isinstance(value, tuple) else (value,))
+        if registry.parts[kind][choice.name].distribution != registry.OURS
+    }
+    return tuple(sorted(found))
+
+
+def complete(config: C) -> C:
+    """The same config with every option of every chosen part spelled out, as it is saved.
+
+    Raises:
+        UnknownNameError, UsageError: a part or an option that does not exist, or is out of range.
+    """
+    spelled: dict[str, Any] = {}
+    for name, kind, value in _chosen(config):
+        if isinstance(value, tuple):
+            spelled[name] = tuple(resolved(kind, choice) for choice in value)
+        else:
+            spelled[name] = resolved(kind, value)
+    return config.model_copy(update=spelled)

@@ -1,0 +1,1 @@
+"""Runs: begun, written down while they train, opened, taken up again, repeated."""
