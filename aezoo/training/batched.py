@@ -3,7 +3,7 @@
 Members are models of one make that differ in their weights, rows, order of rows and noise (repeats with other seeds),
 or in what enters a step as a number: learning rate, decay, clipping, weights of regularizers. Each is an ordinary
 ``Trainer`` that could have trained alone. A member's step, backward pass included, is recorded once and mapped over
-all (``aezoo.training.engine.recorded``); each draws its noise from its own stream as it would alone.
+all (``aezoo.training.engine.members``); each draws its noise from its own stream as it would alone.
 
 So every member takes the same steps as alone up to the rounding of batched products, which after some thousand steps
 is 1e-5 of a weight or less for smooth models; where a difference in the last bit decides, as in which units are among
@@ -39,7 +39,8 @@ from aezoo.model.autoencoder import Autoencoder
 from aezoo.model.objective import Step, Values
 from aezoo.parts import Regularizer
 from aezoo.training.batches import Loaded, Redrawn
-from aezoo.training.engine.recorded import NotRecordableError, Recording
+from aezoo.training.engine.members import Recording
+from aezoo.training.engine.trace import NotTraceableError
 from aezoo.training.engine.update import Descent
 from aezoo.training.metrics import REMEDY, Record
 from aezoo.training.optim import learning_rate, make_optimizer
@@ -111,7 +112,7 @@ class Together:
         self._weights: tuple[list[list[float]], Tensor] | None = None
         try:
             self._prove(alike)
-        except NotRecordableError as error:
+        except NotTraceableError as error:
             raise NotTogetherError(f"a step of theirs is no fixed list of operations ({error})") from error
         self._descents = self._make_descents()
 
@@ -230,7 +231,7 @@ class Together:
         def after(*given: Tensor) -> list[Tensor]:
             tensors = {f"model.{name}": tensor for name, tensor in zip(names, given, strict=True)}
             if functional_call(_AfterStep(model), tensors, ()):
-                raise NotRecordableError("they reset the optimizer's moments")
+                raise NotTraceableError("they reset the optimizer's moments")
             return []
 
         return {"train": train, "measure": measure, "after": after}[kind]

@@ -22,7 +22,8 @@ from aezoo.core.config import Config
 from aezoo.core.schedules import weight_at
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.model.objective import Step, Values
-from aezoo.training.engine.program import NotStraight, Program
+from aezoo.training.engine.replay import Program
+from aezoo.training.engine.trace import NotTraceableError
 from aezoo.training.engine.update import Descent
 
 # seconds that capturing takes, most of them to load torch's tracer
@@ -190,20 +191,20 @@ class Captured:
             self._refuse()
             with _as_it_was(self.model):
                 program = _Straight(self, x, step)
-        except NotStraight as reason:
+        except NotTraceableError as reason:
             self.why_not = str(reason)
             return None
         return program
 
     def _refuse(self) -> None:
         if self.plain.descent.scaler.is_enabled() or torch.is_anomaly_enabled():
-            raise NotStraight("the scale of the loss, or the search for anomalies, follows each step")
+            raise NotTraceableError("the scale of the loss, or the search for anomalies, follows each step")
         unknown = self.asked - {*GIVEN, "encode", "prior", "encoder", "decoder", "step"}
         if unknown:
-            raise NotStraight(f"a regularizer asks for {', '.join(sorted(unknown))} after the step")
+            raise NotTraceableError(f"a regularizer asks for {', '.join(sorted(unknown))} after the step")
         owners: list[nn.Module | Tensor] = [*self.model.modules(), *self.model.parameters()]
         if any(map(_hooks, owners)):
-            raise NotStraight("a hook wants to be called in every step")
+            raise NotTraceableError("a hook wants to be called in every step")
 
     def weights(self, step: int, device: torch.device) -> list[Tensor]:
         """The weights that move with the step, () each."""
@@ -232,7 +233,7 @@ class Captured:
             same = list(terms) == list(outcome.terms) and all(map(alike, wanted, found))
             same = same and all(map(torch.equal, after, _streams(x.device)))
             if not (same and _are_apart(candidates, [*self.model.parameters(), *self.model.buffers()])):
-                raise NotStraight("it gave other values than the plain step")
+                raise NotTraceableError("it gave other values than the plain step")
         # of whatever operation; the plain step's result is there
         except Exception as error:
             entry.program = None
@@ -314,7 +315,7 @@ def _frozen(value: Any) -> Any:
 
 @contextmanager
 def _as_it_was(model: nn.Module) -> Iterator[None]:
-    """Takes back what forward passes within the block did to plain attributes; NotStraight if they did anything.
+    """Takes back what forward passes within the block did to plain attributes; NotTraceableError if they did anything.
 
     Python's and NumPy's random streams too: noise that a stranger's part draws there must not depend on a capture.
     """
@@ -324,7 +325,7 @@ def _as_it_was(model: nn.Module) -> Iterator[None]:
     try:
         yield
         if _fingerprint(model) != before:
-            raise NotStraight("a module changes itself in its forward pass")
+            raise NotTraceableError("a module changes itself in its forward pass")
     finally:
         random.setstate(streams[0])
         np.random.set_state(streams[1])

@@ -4,7 +4,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from aezoo.training.engine.program import NotStraight, Program
+from aezoo.training.engine.replay import Program
+from aezoo.training.engine.trace import NotTraceableError
 
 
 def tensors(*shapes, seed=0):
@@ -143,13 +144,13 @@ def _fails(held, x):
 
 @pytest.mark.parametrize("function", [_counts, _writes, _reads, _fails])
 def test_what_is_not_the_same_at_every_call_is_refused(function):
-    with pytest.raises(NotStraight):
+    with pytest.raises(NotTraceableError):
         Program(function, tensors((3,)), tensors((3,)))
 
 
 def test_a_tensor_from_outside_is_refused():
     outside = torch.ones(3)
-    with pytest.raises(NotStraight):
+    with pytest.raises(NotTraceableError):
         Program(lambda held, x: [x * outside], [], tensors((3,)))
 
 
@@ -159,5 +160,5 @@ def test_batch_normalisation_is_refused():
     def function(held, x):
         return [F.batch_norm(x, held[0], held[1], training=True)]
 
-    with pytest.raises(NotStraight):
+    with pytest.raises(NotTraceableError):
         Program(function, [mean, variance], tensors((5, 3)))

@@ -19,8 +19,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, fx
-from torch.fx.experimental.proxy_tensor import make_fx
 from torch.utils._pytree import tree_map
+
+from aezoo.training.engine.trace import NotTraceableError, trace
 
 aten = torch.ops.aten
 
@@ -49,10 +50,6 @@ INTO_GRADIENT: dict[Any, Callable[..., Any]] = {
 CONSTANT_SIZE = 1 << 20
 
 
-class NotStraight(Exception):  # noqa: N818 - it is no error: the plain step is taken
-    """The function does something that a list of operations cannot repeat."""
-
-
 class Program:
     """A traced function of tensors.
 
@@ -63,7 +60,7 @@ class Program:
         compiled: hand the operations to ``torch.compile``, which fuses some of them and so rounds otherwise.
 
     Raises:
-        NotStraight: it writes into its arguments, or reads values while it decides what to do.
+        NotTraceableError: it writes into its arguments, or reads values while it decides what to do.
     """
 
     def __init__(
@@ -74,20 +71,14 @@ class Program:
         *,
         compiled: bool = False,
     ) -> None:
-        def pure(held: list[Tensor], inputs: list[Tensor]) -> list[Tensor]:
-            return function(held, *inputs)
+        def flat(*given: Tensor) -> list[Tensor]:
+            return function(list(given[: len(held)]), *given[len(held) :])
 
-        try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("ignore")
-                traced = make_fx(pure, tracing_mode="fake")(list(held), list(inputs))
-                _write_anew(traced.graph)
-                if any(map(_writes, traced.graph.nodes)):
-                    # torch knows every way to write, but takes some operations apart, which rounds otherwise
-                    traced = make_fx(torch.func.functionalize(traced), tracing_mode="fake")(list(held), list(inputs))
-        # whatever a stranger's module or torch's tracer raises, the plain step is there
-        except Exception as error:
-            raise NotStraight(f"{type(error).__name__}: {error}") from error
+        traced = trace(flat, [*held, *inputs])
+        _write_anew(traced.graph)
+        if any(map(_writes, traced.graph.nodes)):
+            # torch knows every way to write, but takes some operations apart, which rounds otherwise
+            traced = trace(torch.func.functionalize(traced), [*held, *inputs])
         _refuse_mutation(traced.graph)
         writer = _Writer(traced.graph, held)
         self._call = writer.function()
@@ -99,7 +90,7 @@ class Program:
             try:
                 self._call = _Replayed(self._call, inputs)
             except Exception as error:  # the plain step is there
-                raise NotStraight(f"{type(error).__name__}: {error}") from error
+                raise NotTraceableError(f"{type(error).__name__}: {error}") from error
         self.exact = not compiled and inputs[0].device.type == "cpu"
         """Whether results have the bits of the function's own; sums on a GPU have no order."""
 
@@ -119,7 +110,7 @@ def _compiled(traced: fx.GraphModule, held: Sequence[Tensor]) -> Callable[..., l
             if not compiled:
                 # torch's own random numbers, or a compiled run would draw others than a plain one
                 compiled.append(torch.compile(traced, options={"fallback_random": True}))
-            return compiled[0](fixed, list(inputs))  # type: ignore[no-any-return]
+            return compiled[0](*fixed, *inputs)  # type: ignore[no-any-return]
 
     compiled: list[Callable[..., Any]] = []
     return call
@@ -177,13 +168,13 @@ def _write_anew(graph: fx.Graph) -> None:
 def _refuse_mutation(graph: fx.Graph) -> None:
     for node in graph.nodes:
         if node.op == "get_attr":
-            raise NotStraight("a tensor made outside of the step, whose value may change from step to step")
+            raise NotTraceableError("a tensor made outside of the step, whose value may change from step to step")
         if node.op != "call_function" or node.target is operator.getitem:
             continue
         if not isinstance(node.target, torch._ops.OpOverload):
-            raise NotStraight(f"{node.target} is no tensor operation")
+            raise NotTraceableError(f"{node.target} is no tensor operation")
         if _writes(node) or "batch_norm" in node.target.name():
-            raise NotStraight(f"{node.target} writes into its argument")
+            raise NotTraceableError(f"{node.target} writes into its argument")
 
 
 class _Writer:

@@ -12,15 +12,14 @@ Shapes: N members.
 
 from __future__ import annotations
 
-import operator
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import torch
-from torch import Tensor, fx, nn
+from torch import Tensor, fx
 from torch._ops import OpOverload
-from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_map_only
+
+from aezoo.training.engine.trace import NotTraceableError, trace
 
 aten = torch.ops.aten
 # the shape of their argument decides their value
@@ -30,12 +29,6 @@ _UNFILLED: set[Any] = {aten.empty_like.default, aten.empty.memory_format}
 _VIEWS = {aten.view.default, aten._unsafe_view.default}
 _RESHAPES = {*_VIEWS, aten.expand.default}
 _TURNS = {aten.t.default, aten.transpose.int}
-# in place, it would be run member by member; the same numbers another way
-_REWRITTEN = {aten.lerp_.Tensor: lambda start, end, weight: start.copy_(torch.lerp(start, end, weight))}
-
-
-class NotRecordableError(Exception):
-    """What a function does cannot be written down as operations that are the same at each call."""
 
 
 class Draw(NamedTuple):
@@ -61,12 +54,12 @@ class Recording:
         arguments: of it, of one member; they are used, and perhaps changed, while it is written down.
 
     Raises:
-        NotRecordableError: the function looks at values to decide what to do, or its random numbers depend on values
+        NotTraceableError: the function looks at values to decide what to do, or its random numbers depend on values
             or come from a stream of its own.
     """
 
     def __init__(self, function: Callable[..., Sequence[Tensor]], arguments: Sequence[Tensor]) -> None:
-        module = _written_down(function, arguments)
+        module = trace(function, arguments, values=True)
         self.draws = _lift_draws(module)
         self.module = _simplified(module)
 
@@ -84,7 +77,7 @@ class Recording:
         """
         every = torch.func.vmap(self.module, randomness="error")
         with torch.no_grad():
-            module = _written_down(every, [*arguments, *self.draw(streams)])
+            module = trace(every, [*arguments, *self.draw(streams)], values=True)
         return _simplified(module)
 
     def same_as(self, other: Recording) -> bool:
@@ -95,76 +88,6 @@ class Recording:
             return False
         ours, theirs = dict(self.module.named_buffers()), dict(other.module.named_buffers())
         return ours.keys() == theirs.keys() and all(torch.equal(ours[name], theirs[name]) for name in ours)
-
-
-class _Writer(TorchDispatchMode):
-    """Notes every operation that reaches the tensors themselves, below gradients and batching."""
-
-    def __init__(self, arguments: Sequence[Tensor]) -> None:
-        super().__init__()  # type: ignore[no-untyped-call]
-        self.graph = fx.Graph()
-        self.constants: dict[str, Tensor] = {}
-        self._nodes: dict[int, fx.Node] = {}
-        # a tensor that was let go would leave its id to another
-        self._held: list[Tensor] = []
-        for index, tensor in enumerate(arguments):
-            self._know(tensor, self.graph.placeholder(f"given_{index}"))
-
-    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-        kwargs = kwargs or {}
-        if func in _REWRITTEN:
-            with self:
-                return _REWRITTEN[func](*args, **kwargs)
-        if func is aten._local_scalar_dense.default or torch.Tag.dynamic_output_shape in func.tags:
-            raise NotRecordableError("what is done depends on values")
-        if any(isinstance(value, torch.Generator) for value in (*args, *kwargs.values())):
-            raise NotRecordableError("numbers are drawn from a stream of its own")
-        inputs = tree_map_only(Tensor, self.node_of, (args, kwargs))
-        found = func(*args, **kwargs)
-        node = self.graph.call_function(func, *inputs)
-        if isinstance(found, Tensor):
-            self._know(found, node)
-        else:
-            for index, part in enumerate(found if isinstance(found, list | tuple) else ()):
-                if isinstance(part, Tensor):
-                    self._know(part, self.graph.call_function(operator.getitem, (node, index)))
-        return found
-
-    def node_of(self, tensor: Tensor) -> fx.Node:
-        """Where ``tensor`` came from; one that was there before is a constant."""
-        if id(tensor) not in self._nodes:
-            name = f"held_{len(self.constants)}"
-            self.constants[name] = tensor.detach()
-            self._know(tensor, self.graph.create_node("get_attr", name))
-        return self._nodes[id(tensor)]
-
-    def _know(self, tensor: Tensor, node: fx.Node) -> None:
-        node.meta["val"] = _Like(tensor.shape, tensor.dtype, tensor.device)
-        self._nodes[id(tensor)] = node
-        self._held.append(tensor)
-
-
-class _Like(NamedTuple):
-    """What a tensor of the recording is like."""
-
-    shape: torch.Size
-    dtype: torch.dtype
-    device: torch.device
-
-
-def _written_down(function: Callable[..., Sequence[Tensor]], arguments: Sequence[Tensor]) -> fx.GraphModule:
-    writer = _Writer(arguments)
-    try:
-        with writer:
-            found = function(*arguments)
-    except Exception as error:
-        # whatever it is: alone, it either does not happen or is raised as it is
-        raise NotRecordableError(" ".join(str(error).split())[:200]) from error
-    writer.graph.output(tuple(writer.node_of(tensor) for tensor in found))
-    holder = nn.Module()
-    for name, tensor in writer.constants.items():
-        holder.register_buffer(name, tensor, persistent=False)
-    return fx.GraphModule(holder, writer.graph)
 
 
 def _lift_draws(module: fx.GraphModule) -> list[Draw]:
@@ -198,16 +121,16 @@ def _draw_of(node: fx.Node) -> Draw:
     like, rest = (node.args[0], node.args[1:]) if shaped else (None, node.args)
     keywords = {key: value for key, value in node.kwargs.items() if value is not None}
     if any(isinstance(value, fx.Node) for value in (*rest, *keywords.values())):
-        raise NotRecordableError(f"the numbers that {name} draws depend on values")
+        raise NotTraceableError(f"the numbers that {name} draws depend on values")
     if not (like is None or isinstance(like, fx.Node)):
-        raise NotRecordableError(f"{name} follows the shape of no tensor")
+        raise NotTraceableError(f"{name} follows the shape of no tensor")
     if target._schema.is_mutable and (like is None or like.target not in _UNFILLED):
-        raise NotRecordableError(f"{name} fills a tensor that holds something")
+        raise NotTraceableError(f"{name} fills a tensor that holds something")
     draw = Draw(target.overloadpacket, tuple(rest), keywords, like)
     try:
         draw.take(torch.Generator(node.meta["val"].device))
     except Exception as error:
-        raise NotRecordableError(f"{name} takes no stream") from error
+        raise NotTraceableError(f"{name} takes no stream") from error
     return draw
 
 
