@@ -97,3 +97,22 @@ def test_a_run_of_the_first_kind_cannot_go_on_and_says_so(cli, first_kind):
     assert len(result.err.splitlines()) == 1
     assert "written before runs could go on: train again" in result.err
     assert {path.name: path.read_bytes() for path in first_kind.iterdir()} == before
+
+
+def test_a_run_that_was_begun_before_the_modules_moved_goes_on_to_the_end_that_it_had(cli, tmp_path):
+    shutil.copytree(FORMATS / "run-2", tmp_path / "run")
+    config = tmp_path / "run" / "config.json"
+    values = json.loads(config.read_text())
+    # a run goes on under its own version; which one that was is not what is tested here
+    values["versions"]["aezoo"] = aezoo.__version__
+    config.write_text(json.dumps(values))
+    result = cli("resume", "run", "--json")
+    assert result.status == 0, result.err
+    wanted = json.loads((FORMATS / "run-2.json").read_text())
+    model = aezoo.load(tmp_path / "run")
+    np.testing.assert_allclose(model.encode(ROWS), wanted["codes"], rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(model.score(ROWS), wanted["scores"], rtol=1e-4)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines] == [line["step"] for line in wanted["metrics"]]
+    for line, other in zip(lines, wanted["metrics"], strict=True):
+        assert line == pytest.approx(other, rel=1e-4)
