@@ -12,7 +12,8 @@ if TYPE_CHECKING:
     from aezoo.storage.checkpoint import MODEL_FILE, Header, build_model, load_model, read_header, save_model
     from aezoo.storage.folder import CONFIG_FILE, INSPECT_FOLDER, RESULTS_FILE, RunFolder, run_config
     from aezoo.storage.state import STATE_FILE, State
-    from aezoo.training.batched import NotTogetherError, Together, pays
+    from aezoo.training.batched import Together, pays
+    from aezoo.training.engine.stack import NotTogetherError
     from aezoo.training.events import Events
     from aezoo.training.progress import Progress
     from aezoo.training.saving import HEARD, interrupt, terminate
@@ -35,7 +36,7 @@ _NAMES = {
     "write_text": "aezoo.core.files",
     "write_whole": "aezoo.core.files",
     "Progress": "aezoo.training.progress",
-    "NotTogetherError": "aezoo.training.batched",
+    "NotTogetherError": "aezoo.training.engine.stack",
     "Together": "aezoo.training.batched",
     "pays": "aezoo.training.batched",
     "Metrics": "aezoo.training.trainer",

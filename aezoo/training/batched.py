@@ -3,7 +3,7 @@
 Members are models of one make that differ in their weights, rows, order of rows and noise (repeats with other seeds),
 or in what enters a step as a number: learning rate, decay, clipping, weights of regularizers. Each is an ordinary
 ``Trainer`` that could have trained alone. A member's step, backward pass included, is recorded once and mapped over
-all (``aezoo.training.engine.members``); each draws its noise from its own stream as it would alone.
+all (``aezoo.training.engine``); each draws its noise from its own stream as it would alone.
 
 So every member takes the same steps as alone up to the rounding of batched products, which after some thousand steps
 is 1e-5 of a weight or less for smooth models; where a difference in the last bit decides, as in which units are among
@@ -20,43 +20,30 @@ Shapes: N members, B rows of a batch, *X one datum.
 
 from __future__ import annotations
 
-import inspect
 import math
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from typing import Any, NamedTuple
+from collections.abc import Sequence
+from typing import Any
 
 import torch
-from torch import Tensor, fx, nn
-from torch.func import functional_call
+from torch import Tensor, nn
 
 from aezoo import registry
 from aezoo.core.allocator import pages_kept
-from aezoo.core.rng import random_stream
-from aezoo.core.schedules import weight_at
 from aezoo.errors import DivergenceError
-from aezoo.model.autoencoder import Autoencoder
-from aezoo.model.objective import Step, Values
-from aezoo.parts import Regularizer
-from aezoo.training.batches import Loaded, Redrawn
-from aezoo.training.engine.members import Recording
+from aezoo.model.objective import Step
+from aezoo.training.engine.stack import NotTogetherError, Stack
 from aezoo.training.engine.trace import NotTraceableError
 from aezoo.training.engine.update import Descent
 from aezoo.training.metrics import REMEDY, Record
 from aezoo.training.optim import learning_rate, make_optimizer
 from aezoo.training.patience import Patience
 from aezoo.training.progress import Progress
+from aezoo.training.proof import check_members, prove
 from aezoo.training.trainer import Metrics, Trainer
 
 # of one member's step; above it little is won on a processor, as measured. A GPU does far more in the half millisecond
 # that a step's overhead takes: an estimate, at 40 TFLOP/s
 MOST_FLOPS = {"cpu": 2e8, "cuda": 2e10}
-# a difference of rounding, not of what is computed
-TOLERANCE = {"fp32": 1e-3, "bf16": 5e-2}
-
-
-class NotTogetherError(Exception):
-    """These models cannot be trained as one; says why."""
 
 
 def pays(trainer: Trainer) -> bool:
@@ -69,13 +56,6 @@ def pays(trainer: Trainer) -> bool:
     with counter:
         model.measure([x])
     return 3 * counter.get_total_flops() <= MOST_FLOPS[trainer.device.type]
-
-
-class _Operations(NamedTuple):
-    """A recorded step of one member, for its random numbers, and that of all members."""
-
-    recording: Recording
-    every: fx.GraphModule
 
 
 class Together:
@@ -95,28 +75,17 @@ class Together:
     def __init__(self, trainers: Sequence[Trainer], alike: bool = False, progress: Progress | None = None) -> None:
         self.trainers = list(trainers)
         self.progress = progress or Progress(enabled=False)
-        self.models = [trainer.model for trainer in self.trainers]
         self.device, self.batch_size = self.trainers[0].device, self.trainers[0].batch_size
-        _check_members(self.trainers)
-        parameters = _stacked([dict(model.named_parameters()) for model in self.models])
-        learning = {name for name, parameter in self.models[0].named_parameters() if parameter.requires_grad}
-        self._trained = {name: tensor for name, tensor in parameters.items() if name in learning}
-        self._fixed = {name: tensor for name, tensor in parameters.items() if name not in learning}
-        self._fixed |= _stacked([dict(model.named_buffers()) for model in self.models])
+        check_members(self.trainers)
+        self._stack = Stack([t.model for t in self.trainers], [t.autocast for t in self.trainers])
         self._streams = [torch.Generator(self.device) for _ in self.trainers]
         self._measuring = [torch.Generator(self.device) for _ in self.trainers]
         self._step = 0
-        self._names: list[str] = []
-        self._moved: list[str] = []
-        self._operations: dict[tuple[str, int], _Operations] = {}
-        self._weights: tuple[list[list[float]], Tensor] | None = None
         try:
-            self._prove(alike)
+            prove(self._stack, self.trainers, self._streams, alike)
         except NotTraceableError as error:
             raise NotTogetherError(f"a step of theirs is no fixed list of operations ({error})") from error
         self._descents = self._make_descents()
-
-    # ------------------------------------------------------------------ the loop
 
     def fit(self) -> list[DivergenceError | None]:
         """Trains every member to its end, as ``Trainer.fit`` would; returns for each what broke it off, or None."""
@@ -124,11 +93,11 @@ class Together:
         epochs = max(trainer.epochs for trainer in self.trainers)
         for stream, trainer in zip(self._streams, self.trainers, strict=True):
             stream.manual_seed(trainer.config.seed)
-        self._lay()
-        for model in self.models:
+        self._stack.lay()
+        for model in self._stack.models:
             model.train()
         try:
-            rows, parts = len(self.trainers[0].train) * len(courses), self.models[0].modules()
+            rows, parts = len(self.trainers[0].train) * len(courses), self._stack.models[0].modules()
             named = registry.naming(parts, "in training")
             with self.progress.of(epochs, rows), pages_kept(self.device), named:
                 for epoch in range(1, epochs + 1):
@@ -138,13 +107,13 @@ class Together:
                     if not any(course.running for course in courses):
                         break
         finally:
-            self._part()
+            self._stack.part()
         for course in courses:
             course.end()
         return [course.error for course in courses]
 
     def _train_epoch(self) -> list[Metrics | DivergenceError]:
-        figures = _Figures(self._names, len(self.trainers))
+        figures = _Figures(self._stack.names, len(self.trainers))
         orders = [trainer.train.epoch(self.batch_size, trainer.order) for trainer in self.trainers]
         for batches in zip(*orders, strict=True):
             x = torch.stack(batches)
@@ -158,11 +127,10 @@ class Together:
     @torch.no_grad()
     def _train_step(self, x: Tensor) -> Tensor:
         """One step of every member on its rows x (N, B, *X); returns their figures (N, terms)."""
-        figures, *gradients = self._run("train", x, self._step, self._streams)
+        figures, *gradients = self._stack.train(x, self._step, self._streams)
         for descent in self._descents:
             descent.follow(gradients, self._step)
-        if ("after", 0) in self._operations:
-            self._operations["after", 0].every(*self._trained.values(), *self._fixed.values())
+        self._stack.after_step()
         return figures
 
     @torch.no_grad()
@@ -173,153 +141,30 @@ class Together:
             return [{} for _ in self.trainers]
         for stream in self._measuring:
             stream.manual_seed(0)
-        totals = torch.zeros(len(splits), len(self._names), dtype=torch.float64, device=self.device)
+        totals = torch.zeros(len(splits), len(self._stack.names), dtype=torch.float64, device=self.device)
         for batches in zip(*(split.epoch(self.batch_size) for split in splits), strict=True):
             x = torch.stack(batches)
-            totals += self._run("measure", x, None, self._measuring)[0].double() * x.shape[1]
-        return [dict(zip(self._names, row, strict=True)) for row in (totals / len(splits[0])).tolist()]
+            totals += self._stack.measure(x, self._measuring).double() * x.shape[1]
+        return [dict(zip(self._stack.names, row, strict=True)) for row in (totals / len(splits[0])).tolist()]
 
     def _broken(self) -> list[DivergenceError | None]:
         """For each member an error that names weights which are not finite."""
-        finite = torch.stack([t.reshape(len(t), -1).isfinite().all(1) for t in self._trained.values()]).t().tolist()
+        trained = self._stack.trained
+        finite = torch.stack([t.reshape(len(t), -1).isfinite().all(1) for t in trained.values()]).t().tolist()
         found: list[DivergenceError | None] = []
         for column in finite:
-            name = next((n for n, whole in zip(self._trained, column, strict=True) if not whole), None)
+            name = next((n for n, whole in zip(trained, column, strict=True) if not whole), None)
             message = f"weights {name!r} stopped being finite by step {self._step}: {REMEDY}."
             found.append(None if name is None else DivergenceError(message))
         return found
-
-    # ------------------------------------------------------------------ the operations
-
-    def _run(self, kind: str, x: Tensor, step: int | None, streams: list[torch.Generator]) -> list[Tensor]:
-        recording, every = self._recorded(kind, x)
-        arguments = (*self._trained.values(), *self._fixed.values(), x, self._weights_at(step))
-        return list(every(*arguments, *recording.draw(streams)))
-
-    def _recorded(self, kind: str, x: Tensor) -> _Operations:
-        """The operations for batches of this size, recorded when first needed."""
-        key = (kind, x.shape[1])
-        if key not in self._operations:
-            # recording computes, and a step may change buffers
-            own = [t.clone() for t in (*self._trained.values(), *self._fixed.values(), x, self._weights_at(None))]
-            with random_stream(0, self.device):
-                recording = Recording(self._function(kind, 0), [tensor[0].clone() for tensor in own])
-                streams = [torch.Generator(self.device) for _ in self.models]
-                self._operations[key] = _Operations(recording, recording.mapped(own, streams))
-        return self._operations[key]
-
-    def _function(self, kind: str, member: int) -> Any:
-        """A member's step as a function of its parameters, its buffers, x (B, *X) and its weights (R,)."""
-        model, trainer = self.models[member], self.trainers[member]
-        names = (*self._trained, *self._fixed)
-
-        def train(*given: Tensor) -> list[Tensor]:
-            tensors = dict(zip(names, given, strict=False))
-            tensors |= {name: tensors[name].detach().requires_grad_() for name in self._trained}
-            with torch.enable_grad(), trainer.autocast:
-                outcome: Step = functional_call(model.train(), tensors, (given[-2], 0, _by_name(model, given[-1])))
-            gradients = torch.autograd.grad(outcome.loss, [tensors[n] for n in self._trained], allow_unused=True)
-            self._moved = [name for name, g in zip(self._trained, gradients, strict=True) if g is not None]
-            self._names = ["loss", *outcome.terms]
-            return [_figures_of(outcome), *(gradient.contiguous() for gradient in gradients if gradient is not None)]
-
-        def measure(*given: Tensor) -> list[Tensor]:
-            tensors = dict(zip(names, given, strict=False))
-            with torch.no_grad(), model.evaluating(), trainer.autocast:
-                return [_figures_of(functional_call(model, tensors, (given[-2], None, _by_name(model, given[-1]))))]
-
-        def after(*given: Tensor) -> list[Tensor]:
-            tensors = {f"model.{name}": tensor for name, tensor in zip(names, given, strict=True)}
-            if functional_call(_AfterStep(model), tensors, ()):
-                raise NotTraceableError("they reset the optimizer's moments")
-            return []
-
-        return {"train": train, "measure": measure, "after": after}[kind]
-
-    def _weights_at(self, step: int | None) -> Tensor:
-        """The weights of the regularizers (N, R)."""
-        values = [[weight_at(weight, step) for weight in model.weights.values()] for model in self.models]
-        if self._weights is None or self._weights[0] != values:
-            self._weights = values, torch.tensor(values, dtype=self.models[0].dtype, device=self.device)
-        return self._weights[1]
-
-    # ------------------------------------------------------------------ the proof
-
-    def _prove(self, alike: bool) -> None:
-        """Records the first step, and compares what it gives each member with what the member's own step gives."""
-        x = torch.stack([next(iter(trainer.train.epoch(self.batch_size))) for trainer in self.trainers])
-        self._record_after_step()
-        self._recorded("train", x)
-        self._refuse_moving_parts(x, alike)
-        for stream, trainer in zip(self._streams, self.trainers, strict=True):
-            stream.manual_seed(trainer.config.seed)
-        before = {name: tensor.clone() for name, tensor in (self._trained | self._fixed).items()}
-        with torch.no_grad():
-            figures, *gradients = self._run("train", x, 0, self._streams)
-            if ("after", 0) in self._operations:
-                self._operations["after", 0].every(*self._trained.values(), *self._fixed.values())
-        after = {name: tensor.clone() for name, tensor in (self._trained | self._fixed).items()}
-        for name, tensor in (self._trained | self._fixed).items():
-            tensor.copy_(before[name])
-        for k, trainer in enumerate(self.trainers):
-            theirs = {"loss": figures[k]}
-            theirs |= {f"gradient of {n}": g[k] for n, g in zip(self._moved, gradients, strict=True)}
-            theirs |= {name: tensor[k] for name, tensor in after.items()}
-            ours = _alone(trainer, x[k], self._moved)
-            for name, value in ours.items():
-                if not _close(value, theirs[name], TOLERANCE[trainer.config.precision]):
-                    raise NotTogetherError(f"{name!r} of member {k + 1} differs from what it is alone")
-
-    def _refuse_moving_parts(self, x: Tensor, alike: bool) -> None:
-        """Refuses members whose operations differ, from member to member or from one recording to the next."""
-        recording = self._recorded("train", x).recording
-        members = [0] if alike else range(len(self.models))
-        arguments = (*self._trained.values(), *self._fixed.values(), x, self._weights_at(0))
-        for k in members:
-            with random_stream(1, self.device):
-                again = Recording(self._function("train", k), [tensor[k].clone() for tensor in arguments])
-            if not recording.same_as(again):
-                reason = f"member {k + 1} computes other things than the first" if k else "their steps differ in time"
-                raise NotTogetherError(reason)
-
-    def _record_after_step(self) -> None:
-        asked: set[str] = set()
-        for regularizer in self.models[0].regularizers.values():
-            assert isinstance(regularizer, Regularizer)
-            if type(regularizer).after_step is not Regularizer.after_step:
-                asked |= {"", *inspect.signature(regularizer.after_step).parameters}
-        if not asked:
-            return
-        if asked - {"", "encoder", "decoder"}:
-            raise NotTogetherError("what a regularizer does after a step needs more than the model's own tensors")
-        own = [tensor.clone() for tensor in (*self._trained.values(), *self._fixed.values())]
-        with torch.no_grad(), random_stream(0, self.device):
-            recording = Recording(self._function("after", 0), [tensor[0].clone() for tensor in own])
-            if recording.draws:
-                raise NotTogetherError("what a regularizer does after a step is random")
-            self._operations["after", 0] = _Operations(recording, recording.mapped(own, []))
-
-    # ------------------------------------------------------------------ the members' tensors
-
-    def _lay(self) -> None:
-        """Lets each model's tensors be its part of the stacked ones, so that it is up to date at any time."""
-        for k, model in enumerate(self.models):
-            for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-                tensor.data = (self._trained | self._fixed)[name][k]
-
-    def _part(self) -> None:
-        """Gives each model tensors of its own."""
-        for model in self.models:
-            for tensor in (*model.parameters(), *model.buffers()):
-                tensor.data = tensor.data.clone()
 
     def _make_descents(self) -> list[_StackedDescent]:
         """One for all members where they are to move alike, else one each."""
         every = [_how(trainer) for trainer in self.trainers]
         if all(how == every[0] for how in every):
-            return [_StackedDescent(self.trainers[0], self._trained, self._moved, slice(None))]
+            return [_StackedDescent(self.trainers[0], self._stack.trained, self._stack.moved, slice(None))]
         return [
-            _StackedDescent(trainer, self._trained, self._moved, slice(k, k + 1))
+            _StackedDescent(trainer, self._stack.trained, self._stack.moved, slice(k, k + 1))
             for k, trainer in enumerate(self.trainers)
         ]
 
@@ -450,58 +295,6 @@ class _Figures:
         return None
 
 
-def _by_name(model: Autoencoder, weights: Tensor) -> dict[str, Tensor]:
-    """The weights (R,) as arguments of a recorded step, in which they would else be constants."""
-    return dict(zip(model.weights, weights.unbind(), strict=True))
-
-
-class _AfterStep(nn.Module):
-    """What a model does after a step, as the ``forward`` that ``functional_call`` calls."""
-
-    def __init__(self, model: Autoencoder) -> None:
-        super().__init__()
-        self.model = model
-
-    def forward(self) -> Any:
-        return self.model.after_step(Values(self.model, {}), 0)
-
-
-@contextmanager
-def _left_as_it_was(model: nn.Module) -> Iterator[None]:
-    """Undoes what happens to the model's tensors in the block."""
-    kept = {name: tensor.detach().clone() for name, tensor in (*model.named_parameters(), *model.named_buffers())}
-    try:
-        yield
-    finally:
-        for name, tensor in (*model.named_parameters(), *model.named_buffers()):
-            tensor.data.copy_(kept[name])
-
-
-def _alone(trainer: Trainer, x: Tensor, moved: list[str]) -> dict[str, Tensor]:
-    """What a member's own first step on x (B, *X) gives: figures, gradients, and its tensors afterwards."""
-    model = trainer.model.train()
-    own = dict(model.named_parameters())
-    with _left_as_it_was(model):
-        with random_stream(trainer.config.seed, trainer.device), trainer.autocast:
-            outcome: Step = model(x, 0)
-        gradients = torch.autograd.grad(outcome.loss, [own[name] for name in moved])
-        model.after_step(outcome.values, 0)
-        found = {"loss": _figures_of(outcome)}
-        found |= {f"gradient of {name}": g for name, g in zip(moved, gradients, strict=True)}
-        return found | {n: t.detach().clone() for n, t in (*model.named_parameters(), *model.named_buffers())}
-
-
-def _close(a: Tensor, b: Tensor, tolerance: float) -> bool:
-    a, b = a.double(), b.double()
-    if not bool(a.isfinite().all()):
-        return bool(torch.equal(a.isfinite(), b.isfinite()))
-    return float((a - b).norm()) <= tolerance * float(a.norm()) + 1e-7
-
-
-def _figures_of(outcome: Step) -> Tensor:
-    return torch.stack([outcome.loss.detach(), *(term.detach() for term in outcome.terms.values())])
-
-
 def _clipped(gradients: list[Tensor], clip_norm: float) -> list[Tensor]:
     """As ``clip_grad_norm_`` does it, for each member by itself."""
     norms = torch.stack([g.reshape(len(g), -1).norm(dim=1) for g in gradients]).norm(dim=0)
@@ -515,38 +308,3 @@ def _how(trainer: Trainer) -> tuple[Any, ...]:
     names = ("lr", "optimizer", "momentum", "weight_decay", "schedule", "warmup", "clip_norm")
     total = trainer.total_steps if config.schedule != "constant" else 0
     return (*(getattr(config, name) for name in names), total)
-
-
-def _stacked(every: Sequence[dict[str, Tensor]]) -> dict[str, Tensor]:
-    return {name: torch.stack([tensors[name].detach() for tensors in every]) for name in every[0]}
-
-
-def _check_members(trainers: Sequence[Trainer]) -> None:
-    """Raises NotTogetherError for what can be told before anything is recorded."""
-    first = trainers[0]
-    for trainer in trainers:
-        model = trainer.model
-        if isinstance(trainer.train, Redrawn | Loaded):
-            raise NotTogetherError("their rows are drawn, or transformed, afresh in each epoch")
-        if model.opponents():
-            raise NotTogetherError("they play against networks of their own")
-        if trainer.config.compile:
-            raise NotTogetherError("each is to be compiled by itself")
-        if trainer.config.precision not in TOLERANCE:
-            raise NotTogetherError(f"each scales its loss by itself under precision {trainer.config.precision}")
-        if _sizes(trainer) != _sizes(first):
-            raise NotTogetherError("they differ in their rows, the batch size, the device or the precision")
-        if _shapes(model) != _shapes(first.model):
-            raise NotTogetherError("their weights have different names or shapes")
-        if list(model.weights) != list(first.model.weights):
-            raise NotTogetherError("they have different regularizers")
-
-
-def _sizes(trainer: Trainer) -> tuple[Any, ...]:
-    held_out = 0 if trainer.validation is None else len(trainer.validation)
-    return len(trainer.train), held_out, trainer.batch_size, trainer.device, trainer.config.precision
-
-
-def _shapes(model: nn.Module) -> dict[str, Any]:
-    tensors = (*model.named_parameters(), *model.named_buffers())
-    return {name: (tensor.shape, tensor.dtype, tensor.requires_grad) for name, tensor in tensors}
