@@ -39,5 +39,11 @@ def reason_of(error: BaseException) -> str:
 
 def near_misses(name: str, known: Iterable[str], otherwise: str = ".") -> str:
     """The end of a sentence, ``"; did you mean 'topk'?"`` with the closest known names; ``otherwise`` if none is."""
-    close = difflib.get_close_matches(name, list(known), n=3, cutoff=0.5)
+    # a name in other letters of case is that name
+    spelled: dict[str, str] = {}
+    for each in known:
+        spelled.setdefault(each.lower(), each)
+    close = [spelled[match] for match in difflib.get_close_matches(name.lower(), list(spelled), n=3, cutoff=0.5)]
+    if name.lower() in spelled:
+        close = [spelled[name.lower()]]
     return f"; did you mean {' or '.join(repr(match) for match in close)}?" if close else otherwise

@@ -83,16 +83,35 @@ def community() -> list[dict[str, Any]]:
 
 def generate(plugins: Plugins, previous: dict[str, Any], results: dict[str, dict[str, float]] | None) -> dict[str, Any]:
     """The catalogue of what is installed of ours; figures are taken from ``results``, else from ``previous``."""
-    catalogue: dict[str, Any] = {"format": FORMAT}
+    catalogue: dict[str, Any] = {"format": FORMAT, "$defs": {}}
     for kind in HOOKS:
         rows = [_row(entry) for entry in plugins.entries(kind) if entry.distribution == OURS]
         if kind == "model":
             before = {row["name"]: row.get("results", {}) for row in previous.get("models", [])}
             for row in rows:
-                row["results"] = (before if results is None else results).get(row["name"], {})
+                row["results"] = _telling((before if results is None else results).get(row["name"], {}), row)
+        for row in rows:
+            _share(catalogue["$defs"], row)
         catalogue[f"{kind}s"] = rows
     catalogue["community"] = previous.get("community", [])
     return catalogue
+
+
+def _share(defs: dict[str, Any], row: dict[str, Any]) -> None:
+    """Moves the definitions of a row's schema to those of all rows, to which ``#/$defs/NAME`` then leads."""
+    for name, one in (row["options"].pop("$defs", None) or {}).items():
+        if defs.setdefault(name, one) != one:
+            raise DataError(f"two schemas define {name!r} in two ways, {row['name']!r} among them: rename one.")
+
+
+def _telling(results: dict[str, float], row: dict[str, Any]) -> dict[str, float]:
+    """The figures that say something of the model: not how many rows there were, nor that a dense code is dense."""
+    found = {key: value for key, value in results.items() if key != "examples"}
+    size = row["options"].get("properties", {}).get("latent_dim", {}).get("default")
+    if "l0" in found and found["l0"] == size and not found.get("dead_units"):
+        del found["l0"]
+        found.pop("dead_units", None)
+    return found
 
 
 def render(catalogue: dict[str, Any]) -> str:
@@ -109,5 +128,5 @@ def _row(entry: Entry) -> dict[str, Any]:
         "plugin": entry.plugin,
         "distribution": entry.distribution,
         "capabilities": list(entry.capabilities),
-        "options": entry.schema,
+        "options": dict(entry.schema),
     }

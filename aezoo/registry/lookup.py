@@ -25,6 +25,18 @@ USE: dict[Kind, str] = {
     "inspection": "aezoo inspect RUN --{}",
 }
 
+# what the field calls them in short, for who types that
+SHORT = {
+    "ae": "undercomplete",
+    "autoencoder": "undercomplete",
+    "cae": "contractive",
+    "dae": "denoising",
+    "sae": "sparse",
+    "pca": "linear",
+    "bvae": "beta-vae",
+    "vqvae": "vq-vae",
+}
+
 
 class Lookup(Mapping[str, E], Generic[E]):
     """The registered entries of one kind, by name."""
@@ -46,6 +58,8 @@ class Lookup(Mapping[str, E], Generic[E]):
             UnknownNameError: no such name; the message has near-misses, or what to install.
             PluginError: two plugins claim the name, or the one that does cannot be used.
         """
+        if not isinstance(name, str):
+            raise UnknownNameError(f"a {self.kind} is found by its name, a text (got {name!r}); try {self._some()}.")
         entries = self._by_name().get(name)
         if not entries:
             for plugin in self._plugins:
@@ -79,11 +93,23 @@ class Lookup(Mapping[str, E], Generic[E]):
                 raise UnknownNameError(
                     f"entries have no field {key!r}: search by name, family, plugin or distribution."
                 )
+            families = sorted({entry.family for entry in rows if entry.family}) if key == "family" else []
             rows = [entry for entry in rows if getattr(entry, key) == value]
+            if families and not rows:
+                others = f"; the families are {', '.join(families)}."
+                raise UnknownNameError(
+                    f"no family {value!r} of {self.kind}s{near_misses(str(value), families, others)}"
+                )
         return rows
+
+    def _some(self) -> str:
+        return ", ".join(list(self)[:3]) or "aezoo plugins"
 
     def _explain(self, name: str) -> str:
         message = f"no {self.kind} {name!r}"
+        long = SHORT.get(name.lower().replace("_", "-"), "")
+        if self.kind == "model" and long in self:
+            return f"{message}; did you mean {long!r}?"
         for row in community():
             if name in row.get(f"{self.kind}s", ()):
                 return f"{message}: {name!r} comes with {row['name']}: pip install {row['name']}"

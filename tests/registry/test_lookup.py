@@ -1,5 +1,7 @@
 """Look-ups explain themselves; entries describe themselves."""
 
+import re
+
 import pytest
 from pydantic import Field
 
@@ -7,7 +9,7 @@ import aezoo
 from aezoo import registry
 from aezoo.core.config import Config
 from aezoo.core.options import ModelConfig
-from aezoo.errors import PluginError, UnknownNameError, UsageError
+from aezoo.errors import DataError, PluginError, UnknownNameError, UsageError
 from aezoo.registry import DatasetEntry, Lookup, Model, Part, catalog, lookup
 from aezoo.registry.plugins import Plugin, Plugins
 
@@ -74,7 +76,6 @@ def test_find_filters_by_the_fields_of_entries():
     sparse = {entry.name for entry in registry.models.find(family="sparse")}
     assert {"sparse", "sparse-l1", "sparse-kl", "topk"} <= sparse
     assert registry.models.find(family="sparse", name="topk") == [registry.models["topk"]]
-    assert registry.models.find(family="no-such") == []
     assert registry.models.find() == list(registry.models.values())
     with pytest.raises(UnknownNameError, match="no field 'colour': search by name, family, plugin or distribution"):
         registry.models.find(colour="red")
@@ -232,3 +233,55 @@ def test_context_and_options_reach_the_part():
     finally:
         registry.plugins._found.remove(plugin)
         registry.plugins.manager.unregister(plugin.module)
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"),
+    [
+        ("VAE", "vae"),
+        ("Contractive", "contractive"),
+        ("TOPK", "topk"),
+        ("dae", "denoising"),
+        ("CAE", "contractive"),
+        ("sae", "sparse"),
+        ("ae", "undercomplete"),
+        ("vqvae", "vq-vae"),
+    ],
+)
+def test_other_letters_of_case_and_common_abbreviations_lead_to_the_name(name, meant):
+    with pytest.raises(UnknownNameError, match=f"did you mean '{meant}'\\?$"):
+        registry.models[name]
+
+
+def test_what_is_no_text_is_our_own_error():
+    with pytest.raises(UnknownNameError, match=r"found by its name, a text \(got 3\)"):
+        registry.models[3]
+    assert registry.models.get(3) is None
+
+
+def test_an_unknown_family_says_which_there_are():
+    with pytest.raises(UnknownNameError, match="no family 'nosuch' of models; the families are contractive, denoising"):
+        registry.models.find(family="nosuch")
+    with pytest.raises(UnknownNameError, match="did you mean 'sparse'"):
+        registry.models.find(family="Sparse")
+
+
+def test_definitions_stand_once_in_the_catalogue_and_every_reference_leads_to_one():
+    catalogue = catalog.read()
+    text = catalog.render(catalogue)
+    assert text.count('"$defs": {') == 1
+    wanted = set(re.findall(r'"#/\$defs/(\w+)"', text))
+    assert wanted == set(catalogue["$defs"]) >= {"Choice", "Linear"}
+    assert text.count("\n") < 4500
+
+
+def test_two_definitions_of_one_name_are_refused():
+    defs = {"A": {"type": "string"}}
+    with pytest.raises(DataError, match="two schemas define 'A'"):
+        catalog._share(defs, {"name": "x", "options": {"$defs": {"A": {"type": "integer"}}}})
+
+
+def test_figures_that_say_nothing_are_left_out():
+    row = {"options": {"properties": {"latent_dim": {"default": 16}}}}
+    assert catalog._telling({"examples": 9.0, "l0": 16.0, "dead_units": 0.0, "psnr": 3.0}, row) == {"psnr": 3.0}
+    assert catalog._telling({"l0": 4.0, "dead_units": 0.0}, row) == {"l0": 4.0, "dead_units": 0.0}
