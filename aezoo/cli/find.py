@@ -155,11 +155,9 @@ def registry_(action: str | None, measure: bool) -> None:
     path = registry.location()
     catalogue = registry.generate(registry.plugins, registry.read(), _measured() if measure else None)
     texts = {path: registry.render(catalogue)}
-    readme = registry.readme(path)
-    if readme is not None:
-        texts[readme] = registry.fill(
-            readme.read_text(encoding="utf-8"), catalogue, registry.written_cards(readme.parent)
-        )
+    cards = registry.written_cards(path.parent)
+    for page in registry.pages(path):
+        texts[page] = registry.fill(page.read_text(encoding="utf-8"), catalogue, cards)
     for file, text in texts.items():
         if action == "check":
             if not file.exists() or file.read_text(encoding="utf-8") != text:

@@ -51,8 +51,7 @@ def evaluate(
         - ``perplexity``, ``codes_used``: of models with a codebook.
         - ``l0``, ``dead_units``: of models whose encoder is deterministic.
         - ``probe_accuracy``: of labelled data with 2 to 100 classes, fitted on at most 10,000 training rows.
-        - ``pca_squared_error``: of as many components as the code has values, comparable with ``squared_error``;
-          fitted and measured on at most 60,000 rows.
+        - ``pca_squared_error``: of as many components as the code has values, on at most 60,000 rows.
 
     Raises:
         UsageError: no such split, or fewer than 1 draw.

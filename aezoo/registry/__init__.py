@@ -15,7 +15,7 @@ from aezoo.registry.hookspecs import hookimpl
 from aezoo.registry.lookup import Lookup
 from aezoo.registry.origin import culprit, mark, naming, of, origin, signed, strangers
 from aezoo.registry.plugins import Plugin, Plugins
-from aezoo.registry.tables import fill, readme, written_cards
+from aezoo.registry.tables import fill, pages, written_cards
 
 plugins = Plugins()
 models: Lookup[Model] = Lookup("model", plugins)
@@ -73,11 +73,11 @@ __all__ = [
     "networks",
     "of",
     "origin",
+    "pages",
     "parts",
     "plugins",
     "priors",
     "read",
-    "readme",
     "register",
     "regularizers",
     "render",

@@ -1,4 +1,4 @@
-"""The generated parts of the README: the tables of models, inspections, published numbers and hooks."""
+"""The generated parts of the README and of the documentation: what the registry and the results of the cards say."""
 
 from __future__ import annotations
 
@@ -18,11 +18,57 @@ MOST_FIGURES = 12
 Row = dict[str, Any]
 
 
+def zoo_table(catalogue: Row, cards: Sequence[Row]) -> str:
+    """One row a model, with the way to its page: the README's."""
+    rows = [["model", "family", "what it does"], ["---"] * 3]
+    rows += [[f"[`{r['name']}`](docs/models/{r['name']}.md)", r["family"], r["summary"]] for r in _sorted(catalogue)]
+    return _table(rows)
+
+
+def model_page(catalogue: Row, cards: Sequence[Row], name: str) -> str:
+    """What a model's page begins with: its papers, capabilities, options and figures."""
+    row = next((found for found in catalogue["models"] if found["name"] == name), None)
+    if row is None:
+        raise DataError(f"the documentation has a page of a model {name!r}, which is not registered: remove it.")
+    able = ", ".join(row["capabilities"]) or "none beside encoding, reconstructing and scoring"
+    papers = "; ".join(row["references"])
+    lines = [
+        row["summary"],
+        "",
+        f"**Family** {row['family']}. **Command** `aezoo train --model {name}`. **Capabilities** {able}.",
+        f"**Papers** {papers}.",
+        "",
+    ]
+    options = [["option", "default", "what it is"], ["---"] * 3]
+    for key, option in row["options"]["properties"].items():
+        options.append([f"`--{key.replace('_', '-')}`", f"`{_shown(option.get('default'))}`", option["description"]])
+    lines += [_table(options), "", "Measured on the bundled digits with these defaults, on the test split:", ""]
+    lines.append(
+        _table([["figure", "value"], ["---", "---:"], *([f"`{k}`", f"{v:.4g}"] for k, v in row["results"].items())])
+    )
+    held = [f"{card['card'].upper()} {_mark(card)}" for card in cards if name in card["models"]]
+    lines += ["", f"Published numbers that it was held to: {', '.join(held) or 'none'}."]
+    return "\n".join(lines)
+
+
+def _shown(default: Any) -> str:
+    """A default as the command line takes it."""
+    if isinstance(default, dict):
+        return str(default.get("name", default))
+    if isinstance(default, list):
+        return ",".join(map(str, default)) or "none"
+    return "none" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
+
+
+def _sorted(catalogue: Row) -> list[Row]:
+    return sorted(catalogue["models"], key=lambda found: (found["family"], found["name"]))
+
+
 def models_table(catalogue: Row, cards: Sequence[Row]) -> str:
     """One row a model: what it does, its figures on the bundled digits, and the published numbers it was held to."""
     head = ["model", "family", "what it does", *FIGURES.values(), "probe", "published numbers"]
     rows = [head, ["---"] * 3 + ["---:"] * (len(FIGURES) + 1) + ["---"]]
-    for row in sorted(catalogue["models"], key=lambda found: (found["family"], found["name"])):
+    for row in _sorted(catalogue):
         results = row["results"]
         figures = [f"{results[key]:.2f}" if key in results else "" for key in FIGURES]
         probe = f"{100 * results['probe_accuracy']:.1f} %" if "probe_accuracy" in results else ""
@@ -41,7 +87,7 @@ def cards_table(catalogue: Row, cards: Sequence[Row]) -> str:
         ["---"] * 2 + ["---:"] * 3 + ["---"] * 2,
     ]
     for card in cards:
-        name = f"[{card['card'].upper()}](reproductions/results/{card['card']}.json): {card['title']}"
+        name = f"{card['card'].upper()}: {card['title']} (`reproductions/results/{card['card']}.json`)"
         form = "full" if card["form"] == "full" else f"short: {card['difference']}"
         form += f"; seeds {', '.join(map(str, card['seeds']))}" if len(card["seeds"]) > 1 else ""
         judged_rows = [row for row in card["rows"] if row["tolerance"] is not None]
@@ -85,23 +131,29 @@ def _number(value: float | None) -> str:
 
 
 TABLES: dict[str, Callable[[Row, Sequence[Row]], str]] = {
+    "zoo": zoo_table,
     "models": models_table,
     "cards": cards_table,
     "inspections": inspections_table,
     "hooks": hooks_table,
 }
+PLACE = re.compile(r"<!-- (?P<name>[a-z]+)(?P<of> [a-z0-9-]+)? -->\n.*?<!-- /(?P=name) -->", re.DOTALL)
 
 
 def fill(text: str, catalogue: Row, cards: Sequence[Row] = ()) -> str:
-    """``text`` with what stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` made anew."""
-    for name, table in TABLES.items():
-        parts = re.split(rf"<!-- {name} -->\n.*?<!-- /{name} -->", text, flags=re.DOTALL)
-        if len(parts) != 2:
-            raise DataError(
-                f"the README has no place for the table of {name}: write <!-- {name} --> and <!-- /{name} -->."
-            )
-        text = f"{parts[0]}<!-- {name} -->\n{table(catalogue, cards)}\n<!-- /{name} -->{parts[1]}"
-    return text
+    """``text`` with what stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` made anew, as often as it does.
+
+    ``<!-- model NAME -->`` is the place for a model's own. Raises DataError for a table that does not exist.
+    """
+
+    def made(found: re.Match[str]) -> str:
+        name, of = found["name"], found["of"] or ""
+        if name != "model" and name not in TABLES:
+            raise DataError(f"there is no table {name!r}: use {', '.join(TABLES)} or model NAME.")
+        table = model_page(catalogue, cards, of.strip()) if name == "model" else TABLES[name](catalogue, cards)
+        return f"<!-- {name}{of} -->\n\n{table}\n\n<!-- /{name} -->"
+
+    return PLACE.sub(made, text)
 
 
 def written_cards(checkout: Path) -> list[Row]:
@@ -111,7 +163,10 @@ def written_cards(checkout: Path) -> list[Row]:
     ]
 
 
-def readme(catalogue_path: Path) -> Path | None:
-    """The README beside a checkout's registry.json; None in an installed package."""
-    path = catalogue_path.parent / "README.md"
-    return path if path.exists() and (catalogue_path.parent / "pyproject.toml").exists() else None
+def pages(catalogue_path: Path) -> list[Path]:
+    """The README and the pages of documentation beside a checkout's registry.json; none in an installed package."""
+    checkout = catalogue_path.parent
+    if not (checkout / "README.md").exists() or not (checkout / "pyproject.toml").exists():
+        return []
+    found = [checkout / "README.md", *sorted((checkout / "docs").rglob("*.md"))]
+    return [path for path in found if PLACE.search(path.read_text(encoding="utf-8"))]

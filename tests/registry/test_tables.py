@@ -18,7 +18,7 @@ def test_a_card_shows_what_it_judges_and_where_its_result_is():
     rows = [figure("good", 0.5, True), figure("bad", 2.0, False), figure("shown", 3.0, None, judged=False)]
     lines = tables.cards_table({}, [card(rows, form="short", difference="less", seeds=[3, 4])]).splitlines()[2:]
     assert lines[0] == (
-        "| [X1](reproductions/results/x1.json): A title | good | 1 | 0.5 | 0 to 1 | ✓ | short: less; seeds 3, 4 |"
+        "| X1: A title (`reproductions/results/x1.json`) | good | 1 | 0.5 | 0 to 1 | ✓ | short: less; seeds 3, 4 |"
     )
     assert lines[1:] == ["|  | bad | 1 | 2 | 0 to 1 | ✗ |  |"]
 
