@@ -14,6 +14,7 @@ import ctypes
 import json
 import os
 import platform
+import signal
 import statistics
 import subprocess
 import sys
@@ -99,23 +100,68 @@ def main(benchmark: Benchmark, argv: Sequence[str] | None = None) -> None:
     for name in names:
         if name not in benchmark.contenders:
             parser.error(f"no contender {name!r}: there are {', '.join(benchmark.contenders)}")
-    measured = alternate(benchmark.name, names, arguments.rounds, argv)
-    result = summary(benchmark, measured, benchmark.ratios_of(arguments), benchmark.variant(arguments))
+    variant = benchmark.variant(arguments)
+    path = RESULTS / f"{benchmark.name}{'-' + variant if variant else ''}.json"
+    partial = path.with_suffix(".partial.json")
+
+    def summed(measured: dict[str, list[Figures]]) -> dict[str, Any]:
+        return summary(benchmark, measured, benchmark.ratios_of(arguments), variant)
+
+    def keep(measured: dict[str, list[Figures]]) -> None:
+        _write(partial, {**summed(measured), "rounds": {name: len(runs) for name, runs in measured.items()}})
+
+    measured: dict[str, list[Figures]] = {}
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        alternate(benchmark.name, names, arguments.rounds, argv, found=measured, keep=keep)
+    except KeyboardInterrupt:
+        print(table(summed(measured)))
+        where = f"; what was measured is in {partial}" if partial.exists() else ""
+        print(f"stopped before the last round{where}.", file=sys.stderr)
+        raise SystemExit(130) from None
+    result = summed(measured)
     print(json.dumps(result, indent=1) if arguments.json else table(result))
     if arguments.write:
-        RESULTS.mkdir(exist_ok=True)
-        variant = result["variant"]
-        path = RESULTS / f"{benchmark.name}{'-' + variant if variant else ''}.json"
-        path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+        _write(path, result)
+    partial.unlink(missing_ok=True)
 
 
-def alternate(name: str, contenders: Sequence[str], rounds: int, argv: Sequence[str]) -> dict[str, list[Figures]]:
-    """Figures of each contender, a round each; one that fails is left out, and said."""
-    found: dict[str, list[Figures]] = {contender: [] for contender in contenders}
-    for number in range(rounds):
+def _interrupted(number: int, frame: Any) -> None:
+    raise KeyboardInterrupt
+
+
+def _write(path: Path, result: Mapping[str, Any]) -> None:
+    path.parent.mkdir(exist_ok=True)
+    path.write_text(json.dumps(result, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+
+
+def alternate(
+    name: str,
+    contenders: Sequence[str],
+    rounds: int,
+    argv: Sequence[str],
+    *,
+    found: dict[str, list[Figures]] | None = None,
+    keep: Callable[[dict[str, list[Figures]]], None] = lambda measured: None,
+) -> dict[str, list[Figures]]:
+    """Figures of each contender, a round each; one that fails is left out, and said.
+
+    Args:
+        name: of the benchmark.
+        contenders: who takes turns.
+        rounds: how often.
+        argv: arguments of each.
+        found: where the figures go, for who wants those of a measurement that is stopped.
+        keep: called after each contender with what there is.
+    """
+    found = {} if found is None else found
+    found.update({contender: [] for contender in contenders})
+    for turn_of in range(rounds):
         # the order is turned round each time, so that nobody always runs on a warm or a throttled machine
-        turn = list(found) if number % 2 == 0 else list(reversed(found))
+        turn = list(found) if turn_of % 2 == 0 else list(reversed(found))
         for contender in turn:
+            # minutes may pass: whoever waits, or reads a log, sees what for
+            print(f"{name}: round {turn_of + 1} of {rounds}: {contender} …", file=sys.stderr, flush=True)
             command = [sys.executable, "-m", f"benchmarks.{name}", *argv, "--once", contender]
             done = subprocess.run(command, capture_output=True, text=True, check=False)
             if done.returncode:
@@ -124,8 +170,9 @@ def alternate(name: str, contenders: Sequence[str], rounds: int, argv: Sequence[
                 del found[contender]
                 continue
             found[contender].append(json.loads(done.stdout.strip().splitlines()[-1]))
-            if sys.stderr.isatty():
-                print(f"round {number + 1}/{rounds} {contender}: {found[contender][-1]}", file=sys.stderr)
+            shown = ", ".join(f"{key} {number(value)}" for key, value in found[contender][-1].items())
+            print(f"{name}: round {turn_of + 1} of {rounds}: {contender}: {shown}", file=sys.stderr, flush=True)
+            keep(found)
     return found
 
 

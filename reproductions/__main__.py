@@ -112,7 +112,8 @@ def main(
         for folder in one.data:
             context.folder(folder)
     results = []
-    for one in chosen:
+    for number, one in enumerate(chosen, 1):
+        click.echo(f"card {number} of {len(chosen)}: {one.name.upper()}, {one.title} …", err=True)
         results.append(run(one, context, seeds))
         write(results[-1], out)
         if not as_json:

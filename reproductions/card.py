@@ -19,6 +19,7 @@ import importlib.metadata
 import math
 import os
 import platform
+import sys
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
@@ -146,6 +147,8 @@ class Context:
     def train(self, model: Any, data: Any = "mnist", *, seed: int, **options: Any) -> aezoo.Run:
         """``aezoo.train`` on the card's device; a name such as ``mnist`` is found in the folders of data."""
         data_dir = self.folder("mnist") if isinstance(data, str) and data.startswith("mnist") else None
+        named = model if isinstance(model, str) else "a model of its own"
+        print(f"  {named}, seed {seed} …", file=sys.stderr, flush=True)
         return aezoo.train(
             model, data, data_dir=data_dir, seed=seed, device=self.device, progress=self.progress, **options
         )

@@ -17,10 +17,10 @@ from pydantic import (
     ConfigDict,
     Field,
     JsonValue,
-    ModelWrapValidatorHandler,
     ValidationError,
     model_validator,
 )
+from pydantic.functional_validators import ModelWrapValidatorHandler
 
 from aezoo.errors import UnknownNameError, UsageError, near_misses, one_line
 

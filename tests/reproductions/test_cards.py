@@ -215,5 +215,7 @@ def test_an_interrupt_gets_one_line_and_keeps_what_was_written(quick, capsys, tm
     quick["z1"] = made(interrupted, [Figure("a")])
     assert command.guarded(["g1", "z1", "--out", str(tmp_path)]) == 130
     # click ends the line on which the terminal shows ^C
-    assert capsys.readouterr().err == "\nreproductions: error: interrupted; the results of finished cards stay\n"
+    said = capsys.readouterr().err
+    assert said.endswith("…\n\nreproductions: error: interrupted; the results of finished cards stay\n")
+    assert [line.partition(",")[0] for line in said.splitlines()[:2]] == ["card 1 of 2: G1", "card 2 of 2: X1"]
     assert len(list(tmp_path.iterdir())) == 1
