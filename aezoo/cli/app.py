@@ -6,7 +6,7 @@ import click
 
 import aezoo
 from aezoo import registry
-from aezoo.cli import check, find, inspect, new, resume, train, use
+from aezoo.cli import check, cite, find, inspect, new, resume, train, use
 from aezoo.errors import PluginError, near_misses
 
 
@@ -80,6 +80,7 @@ for command in (
     use.score,
     find.list_,
     find.show,
+    cite.cite,
     find.datasets,
     find.plugins,
     new.new,

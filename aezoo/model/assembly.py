@@ -103,25 +103,22 @@ def _chosen(config: ModelConfig) -> Iterator[tuple[str, Any, Choice | tuple[Choi
             yield name, kind, value
 
 
+def chosen_parts(config: ModelConfig) -> Iterator[tuple[str, registry.Part]]:
+    """The chosen parts, each with its kind, in the order of the config's fields."""
+    for _, kind, value in _chosen(config):
+        for choice in value if isinstance(value, tuple) else (value,):
+            yield kind, registry.parts[kind][choice.name]
+
+
 def distributions(config: ModelConfig) -> tuple[str, ...]:
     """The distributions that the chosen parts come from."""
-    found = {
-        registry.parts[kind][choice.name].distribution
-        for _, kind, value in _chosen(config)
-        for choice in (value if isinstance(value, tuple) else (value,))
-    }
-    return tuple(sorted(found))
+    return tuple(sorted({part.distribution for _, part in chosen_parts(config)}))
 
 
 def part_sources(config: ModelConfig) -> tuple[str, ...]:
     """The chosen parts that are not aezoo's own, each with its plugin and distribution, for messages."""
-    found = {
-        f"{kind} {choice.name!r} of {registry.parts[kind][choice.name].source}"
-        for _, kind, value in _chosen(config)
-        for choice in (value if isinstance(value, tuple) else (value,))
-        if registry.parts[kind][choice.name].distribution != registry.OURS
-    }
-    return tuple(sorted(found))
+    others = [(kind, part) for kind, part in chosen_parts(config) if part.distribution != registry.OURS]
+    return tuple(sorted({f"{kind} {part.name!r} of {part.source}" for kind, part in others}))
 
 
 def complete(config: C) -> C:

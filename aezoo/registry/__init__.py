@@ -14,6 +14,7 @@ from aezoo.registry.guard import aside, guarded, unchanged
 from aezoo.registry.hookspecs import hookimpl
 from aezoo.registry.lookup import Lookup
 from aezoo.registry.origin import culprit, mark, naming, of, origin, signed, strangers
+from aezoo.registry.papers import bibtex
 from aezoo.registry.plugins import Plugin, Plugins
 from aezoo.registry.tables import fill, pages, written_cards
 
@@ -57,6 +58,7 @@ __all__ = [
     "arguments",
     "aside",
     "asks_for",
+    "bibtex",
     "corruptions",
     "culprit",
     "datasets",

@@ -12,6 +12,7 @@ from aezoo import Choice, Config, ModelConfig
 
 Estimator = Literal["auto", "analytic", "sampled"]
 ESTIMATOR: Estimator = Field("auto", description="KL in closed form, by draws, or auto: closed form where there is one")
+HIGGINS = "Higgins et al. 2017, beta-VAE: learning basic visual concepts with a constrained variational framework"
 KINGMA = "Kingma & Welling 2014, Auto-encoding variational Bayes, arXiv:1312.6114"
 
 
@@ -85,7 +86,7 @@ def aezoo_models() -> Iterator[aezoo.Model]:
         build + "beta_vae",
         family="variational",
         summary="Weighs the KL divergence by beta, a number or a schedule.",
-        references=("Higgins et al. 2017, beta-VAE",),
+        references=(HIGGINS,),
     )
     yield aezoo.Model(
         "iwae",
