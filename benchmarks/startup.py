@@ -75,6 +75,7 @@ contenders: Mapping[str, Callable[[argparse.Namespace], Figures]] = {
     "0.25 s": _allowed(0.25),
     "python": _python("pass"),
     "import aezoo": _python("import aezoo"),
+    "import pydantic and click": _python("from pydantic import BaseModel, Field; import click"),
     **{title: _command(words) for title, words in COMMANDS.items()},
     "completion": _completion,
     "import torch + 0.5 s": _torch_and_half_a_second,
@@ -88,6 +89,10 @@ BENCHMARK = Benchmark(
     ratios=[
         Ratio("import aezoo ÷ 0.05 s", "import aezoo", "0.05 s", "seconds", at_most=1.0),
         *(Ratio(f"{title} ÷ 0.25 s", title, "0.25 s", "seconds", at_most=1.0) for title in [*COMMANDS, "completion"]),
+        *(
+            Ratio(f"{title} ÷ import pydantic and click", title, "import pydantic and click", "seconds", at_most=1.25)
+            for title in ("aezoo list", "aezoo --help")
+        ),
         Ratio(
             "first training step ÷ (import torch + 0.5 s)",
             "first training step",

@@ -33,7 +33,7 @@ def _model(kind: str = "float32", name: str = "undercomplete") -> Any:
         "uint8": {"shape": (1, 28, 28), "low": 0.0, "high": 255.0, "levels": 256, "scaling": "scale"},
     }
     entry = aezoo.registry.models[name]
-    config = entry.config.parse({"hidden": (SIZES[1],), "latent_dim": SIZES[2]})
+    config = entry.options.parse({"hidden": (SIZES[1],), "latent_dim": SIZES[2]})
     return entry.resolve()(config, aezoo.DataSpec.parse(specs[kind]))
 
 

@@ -55,7 +55,7 @@ def small_of(name: str) -> tuple[str, ...]:
     """Options that make a model small."""
     from aezoo import registry
 
-    return (*SMALL, *(("--k", "4") if "k" in registry.models[name].config.model_fields else ()))
+    return (*SMALL, *(("--k", "4") if "k" in registry.models[name].options.model_fields else ()))
 
 
 def begun(arguments: list[str], folder: Path, before: Callable[[], None] = lambda: None) -> int:

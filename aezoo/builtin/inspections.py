@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from aezoo.inspection import options as look
 from aezoo.registry import Inspection, hookimpl
 
 KINGMA = "Kingma & Welling 2014, Auto-encoding variational Bayes, arXiv:1312.6114"
@@ -26,124 +25,125 @@ BALDI = "Baldi & Hornik 1989, Neural networks and principal component analysis"
 @hookimpl
 def aezoo_inspections() -> Iterator[Inspection]:
     """What can be looked at in a trained model."""
+    options = "aezoo.inspection.options:"
     yield Inspection(
         "estimators",
         "aezoo.inspection.evidence:estimators",
-        look.EstimatorsOptions,
+        options + "EstimatorsOptions",
         summary="The evidence bound by draws alone and with the closed-form KL, and how much each varies.",
         references=(KINGMA,),
     )
     yield Inspection(
         "gradients",
         "aezoo.inspection.evidence:gradients",
-        look.GradientsOptions,
+        options + "GradientsOptions",
         summary="The bound's gradient by reparameterisation and by the score function, and how much each varies.",
         references=(KINGMA,),
     )
     yield Inspection(
         "likelihood",
         "aezoo.inspection.evidence:likelihood",
-        look.LikelihoodOptions,
+        options + "LikelihoodOptions",
         summary="log p(x) of held-out rows by importance sampling, with its standard error, beside the bound.",
         references=(BURDA,),
     )
     yield Inspection(
         "gap",
         "aezoo.inspection.evidence:gap",
-        look.GapOptions,
+        options + "GapOptions",
         summary="What lies between bound and likelihood: the cost of amortisation, and of the posterior's family.",
         references=(CREMER,),
     )
     yield Inspection(
         "variance",
         "aezoo.inspection.evidence:variance",
-        look.VarianceOptions,
+        options + "VarianceOptions",
         summary="The decoder's variance beside the optimal shared one, which is the mean squared error.",
         references=(RYBKIN,),
     )
     yield Inspection(
         "dependence",
         "aezoo.inspection.dependence:dependence",
-        look.DependenceOptions,
+        options + "DependenceOptions",
         summary="The mean KL to the prior as mutual information, total correlation and dimension-wise KL.",
         references=(CHEN,),
     )
     yield Inspection(
         "field",
         "aezoo.inspection.geometry:field",
-        look.FieldOptions,
+        options + "FieldOptions",
         summary="The vector field r(x) − x of a denoising model of the plane, and a walk along it back to the data.",
         references=(VINCENT, ALAIN),
     )
     yield Inspection(
         "spectrum",
         "aezoo.inspection.geometry:spectrum",
-        look.SpectrumOptions,
+        options + "SpectrumOptions",
         summary="Singular values of the encoder's Jacobian, its mean norm, and the share of saturated units.",
         references=(RIFAI,),
     )
     yield Inspection(
         "tangents",
         "aezoo.inspection.geometry:tangents",
-        look.TangentsOptions,
+        options + "TangentsOptions",
         summary="The directions at one row along which its code moves most.",
         references=(TANGENT,),
     )
     yield Inspection(
         "pca",
         "aezoo.inspection.geometry:pca",
-        look.PCAOptions,
+        options + "PCAOptions",
         summary="A linear model beside PCA (principal angles), and a linear variational one beside probabilistic PCA.",
         references=(BALDI, TIPPING, LUCAS),
     )
     yield Inspection(
         "sparsity",
         "aezoo.inspection.sparsity:sparsity",
-        look.SparsityOptions,
+        options + "SparsityOptions",
         summary="Histogram of activations, how often each unit fires, and dead units.",
     )
     yield Inspection(
         "features",
         "aezoo.inspection.sparsity:features",
-        look.FeaturesOptions,
+        options + "FeaturesOptions",
         summary="The rows that make a unit fire most.",
     )
     yield Inspection(
         "plane",
         "aezoo.inspection.latent:plane",
-        look.PlaneOptions,
+        options + "PlaneOptions",
         summary="Data decoded over a plane of codes, at the prior's quantiles.",
         references=(KINGMA,),
     )
     yield Inspection(
         "interpolation",
         "aezoo.inspection.latent:interpolation",
-        look.InterpolationOptions,
+        options + "InterpolationOptions",
         summary="Data decoded on the way between two rows' codes, straight and on the sphere.",
     )
     yield Inspection(
         "traversal",
         "aezoo.inspection.latent:traversal",
-        look.TraversalOptions,
+        options + "TraversalOptions",
         summary="Data decoded while one value of the code moves at a time.",
     )
     yield Inspection(
         "classes",
         "aezoo.inspection.latent:classes",
-        look.ClassesOptions,
+        options + "ClassesOptions",
         summary="The mean reconstruction of each class.",
     )
     yield Inspection(
         "dimensions",
         "aezoo.inspection.latent:dimensions",
-        look.DimensionsOptions,
+        options + "DimensionsOptions",
         summary="The KL of each value of the code to the prior, and active units.",
         references=(BURDA,),
     )
     yield Inspection(
         "codebook",
         "aezoo.inspection.codebook:codebook",
-        look.CodebookOptions,
+        options + "CodebookOptions",
         summary="How often each vector of a codebook is chosen, and the perplexity of that choice.",
         references=("van den Oord et al. 2017, Neural discrete representation learning, arXiv:1711.00937",),
     )

@@ -28,7 +28,7 @@ def cite(run: str, as_json: bool) -> None:
     if not header.model:
         raise UsageError(f"{run} is of a model composed by hand, which keeps no record of the papers of its parts.")
     model = registry.models[header.model]
-    parts = chosen_parts(model.config.parse(header.config, owner=f"model {header.model!r}"))
+    parts = chosen_parts(model.options.parse(header.config, owner=f"model {header.model!r}"))
     data = [("dataset", registry.datasets[header.data.name])] if header.data.name in registry.datasets else []
     users: dict[str, list[str]] = {}
     for kind, entry in [("model", model), *parts, *data]:

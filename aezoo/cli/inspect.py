@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
-from pydantic.fields import FieldInfo
 
 from aezoo import registry
 from aezoo.cli.options import ConfigOption, Sectioned, given, shown
 from aezoo.cli.output import as_json, figure, note, note_broken, print_json, print_table
 from aezoo.cli.use import data_options, device, seed
-from aezoo.core.config import Config
 from aezoo.errors import UsageError, ZooError
+
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from aezoo.core.config import Config
 
 
 class Looked(click.Option):

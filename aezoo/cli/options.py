@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import types
 import typing
-from typing import Any, Literal, get_args, get_origin
+from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
-from annotated_types import Ge, Gt, Le, Lt
-from pydantic.fields import FieldInfo
 
 from aezoo import registry
-from aezoo.core.config import Choice, Config, bare_type, read_value
+from aezoo.core.text import bare_type, read_value
+
+# commands that show no options wait for no pydantic
+if TYPE_CHECKING:
+    from pydantic.fields import FieldInfo
+
+    from aezoo.core.config import Config
 
 
 class ConfigOption(click.Option):
@@ -77,6 +81,8 @@ def _extra(field: FieldInfo) -> dict[str, Any]:
 
 def _reads_text(annotation: Any) -> bool:
     """Whether the config class itself reads the option's text: parts, sizes, and words to choose from."""
+    from aezoo.core.config import Choice
+
     if get_origin(annotation) is Literal:
         return all(isinstance(option, str) for option in get_args(annotation))
     return get_origin(annotation) is tuple or (isinstance(annotation, type) and issubclass(annotation, Choice))
@@ -115,6 +121,8 @@ def _help(field: FieldInfo) -> str:
 
 
 def _bound(rule: Any) -> str:
+    from annotated_types import Ge, Gt, Le, Lt
+
     for kind, sign, name in ((Ge, "≥", "ge"), (Gt, ">", "gt"), (Le, "≤", "le"), (Lt, "<", "lt")):
         if isinstance(rule, kind):
             value = getattr(rule, name)

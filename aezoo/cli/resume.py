@@ -6,14 +6,28 @@ from typing import Any
 
 import click
 
-from aezoo.cli.options import Sectioned, config_options, given
+from aezoo.cli.options import ConfigOption, Sectioned, config_options, given
 from aezoo.cli.output import as_json
 from aezoo.cli.train import say_run, say_runs
-from aezoo.core.options import MAY_CHANGE, TrainConfig
 from aezoo.errors import RunInterruptedError, UsageError
 
 
-@click.command(cls=Sectioned, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+class ResumeCommand(Sectioned):
+    """A command with those options of training that may change."""
+
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
+    ) -> click.Context:
+        """Adds the options before the arguments are read."""
+        from aezoo.core.options import MAY_CHANGE, TrainConfig
+
+        own = [option for option in self.params if not isinstance(option, ConfigOption)]
+        options = config_options(TrainConfig, "May change")
+        self.params = [*own, *(option for option in options if option.field_name in MAY_CHANGE)]
+        return super().make_context(info_name, args, parent, **extra)
+
+
+@click.command(cls=ResumeCommand, context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 @click.argument("run", metavar="RUN")
 @click.option("--data", metavar="NAME|FILE", help="Where the data is now. [default: where it was]")
 @click.option("--data-dir", metavar="FOLDER", help="Folder of a dataset read from one, such as mnist.")
@@ -23,6 +37,8 @@ from aezoo.errors import RunInterruptedError, UsageError
 def resume(ctx: click.Context, /, run: str, as_json: bool, **arguments: Any) -> None:
     """Go on with a run that was interrupted or killed, to the same result as without a break."""
     if ctx.args:
+        from aezoo.core.options import MAY_CHANGE, TrainConfig
+
         changed = ", ".join(f"--{name.replace('_', '-')}" for name in MAY_CHANGE)
         known = ctx.args[0].split("=")[0].removeprefix("--").replace("-", "_") in TrainConfig.model_fields
         why = "cannot change when a run goes on" if known else "is no option of aezoo resume"
@@ -41,6 +57,3 @@ def resume(ctx: click.Context, /, run: str, as_json: bool, **arguments: Any) -> 
     except KeyboardInterrupt as stop:
         raise RunInterruptedError(str(stop) or "interrupted.") from None
     say_run(found, as_json)
-
-
-resume.params += [o for o in config_options(TrainConfig, "May change") if o.field_name in MAY_CHANGE]

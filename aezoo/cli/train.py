@@ -12,7 +12,6 @@ import click
 from aezoo import registry
 from aezoo.cli.options import ConfigOption, Sectioned, config_options, given
 from aezoo.cli.output import as_json, figure, note, print_json, print_table
-from aezoo.core.options import TrainConfig
 from aezoo.errors import RunInterruptedError, UnknownNameError, UsageError, near_misses
 
 if TYPE_CHECKING:
@@ -34,10 +33,12 @@ class TrainCommand(Sectioned):
         self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: Any
     ) -> click.Context:
         """Adds the options of the model before the arguments are read."""
+        from aezoo.core.options import TrainConfig
+
         settings, source = _read_settings(_peek(args, "--config"))
         name = _peek(args, "--model") or str(settings.get("model", DEFAULT_MODEL))
         own = [option for option in self.params if not isinstance(option, ConfigOption)]
-        theirs = config_options(registry.models[name].config, f"Options of {name}")
+        theirs = config_options(registry.models[name].options, f"Options of {name}")
         self.params = [*own, *theirs, *config_options(TrainConfig, "Options of training")]
         extra["obj"] = (name, settings, source)
         return super().make_context(info_name, args, parent, **extra)

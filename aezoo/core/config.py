@@ -7,9 +7,7 @@ from __future__ import annotations
 
 import json
 import math
-import types
-import typing
-from typing import Annotated, Any, Literal, Self, get_args, get_origin
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     BaseModel,
@@ -22,6 +20,7 @@ from pydantic import (
 )
 from pydantic.functional_validators import ModelWrapValidatorHandler
 
+from aezoo.core.text import split_choice
 from aezoo.errors import UnknownNameError, UsageError, near_misses, one_line
 
 MOST_DEPTH = 32
@@ -130,14 +129,6 @@ Numbers = Annotated[tuple[Annotated[int, Field(ge=0)], ...], BeforeValidator(_nu
 """Numbers of rows, units or dimensions, counted from 0: a tuple or list, or text such as ``"0,5,7"``."""
 
 
-def bare_type(annotation: Any) -> Any:
-    """The type of an option that may be None or validated: ``int`` of ``int | None``."""
-    if get_origin(annotation) in (types.UnionType, typing.Union):
-        rest = [option for option in get_args(annotation) if option is not type(None)]
-        return bare_type(rest[0]) if len(rest) == 1 else annotation
-    return get_args(annotation)[0] if get_origin(annotation) is Annotated else annotation
-
-
 class Choice(Config):
     """A registered part chosen by name, with its options: ``"topk=8"`` or ``"mlp,tied=true,dropout=0.1"`` as text.
 
@@ -163,30 +154,6 @@ def chosen(value: Any, kind: type[Choice]) -> Any:
     if isinstance(value, dict | kind):
         return value
     raise ValueError("a part is written NAME, NAME=VALUE or NAME=VALUE,OPTION=VALUE")
-
-
-def split_choice(text: str, bare: str) -> dict[str, Any]:
-    """``"name=1,key=2"`` as ``{"name": "name", bare: 1, "options": {"key": 2}}``."""
-    head, *rest = text.split(",")
-    name, equals, value = head.partition("=")
-    pairs = [part.partition("=") for part in rest]
-    if not name.strip() or (equals and not value.strip()) or any(not key.strip() or not eq for key, eq, _ in pairs):
-        raise ValueError("a part is written NAME, NAME=VALUE or NAME=VALUE,OPTION=VALUE")
-    keys = [key.strip() for key, _, _ in pairs]
-    if len(set(keys)) < len(keys):
-        raise ValueError("an option is given twice")
-    chosen: dict[str, Any] = {"name": name.strip(), "options": {key.strip(): read_value(v) for key, _, v in pairs}}
-    if equals:
-        chosen[bare] = read_value(value)
-    return chosen
-
-
-def read_value(text: str) -> Any:
-    """A number, ``true``, ``false``, ``null`` or quoted text as JSON reads it; anything else is text as it stands."""
-    try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
-        return text.strip()
 
 
 def _plain(value: Any) -> str:

@@ -5,13 +5,13 @@ Models name alike what they have in common, so that ``--latent-dim`` or ``--like
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
-from aezoo.core.config import Choice, Config, Sizes, chosen, listed, split_choice
+from aezoo.core.config import Choice, Config, Sizes, chosen, listed
 from aezoo.core.schedules import Weight, describe
+from aezoo.core.text import split_choice, split_every
 
 MOST_REGULARIZERS = 100
 
@@ -81,15 +81,6 @@ class PointConfig(ModelConfig):
         description="activation of the code, such as topk=8",
         json_schema_extra={"kind": "activation"},
     )
-
-
-def split_every(text: str) -> tuple[float, str]:
-    """``"500 steps"`` as ``(500, "step")``; raises ValueError for anything but epochs, steps and minutes."""
-    match = re.fullmatch(r"\s*(\d{1,12}(?:\.\d{1,6})?)?\s*(epoch|step|minute)s?\s*", text, re.ASCII)
-    count, unit = (float(match[1] or 1), match[2]) if match else (0.0, "")
-    if count <= 0 or (unit != "minute" and count % 1):
-        raise ValueError("this is epoch, or a number of epochs, steps or minutes, such as 500 steps")
-    return count, unit
 
 
 def _every(text: str) -> str:

@@ -10,7 +10,8 @@ from typing import Any
 import torch
 
 from aezoo import registry
-from aezoo.core.config import Config, split_choice
+from aezoo.core.config import Config
+from aezoo.core.text import split_choice
 from aezoo.data import builtin
 from aezoo.data import options as choices
 from aezoo.data.dataset import Dataset

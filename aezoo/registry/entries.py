@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import copy
 import importlib
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
-from pydantic import create_model
-
-from aezoo.core.config import Config, DataSpec
-from aezoo.core.options import ModelConfig
 from aezoo.errors import STOPS, PluginError, reason_of
 from aezoo.registry.distributions import OURS
 from aezoo.registry.guard import guarded
+
+# a look-up of names waits for no class of options, nor for what builds them
+if TYPE_CHECKING:
+    from aezoo.core.config import Config
+    from aezoo.core.options import ModelConfig
 
 Kind = Literal[
     "model", "dataset", "regularizer", "prior", "corruption", "likelihood", "network", "activation", "inspection"
@@ -43,6 +45,13 @@ class Entry:
         object.__setattr__(self, "references", references)
         summary = "" if self.summary is None else self.summary
         object.__setattr__(self, "summary", " ".join(summary.split()) if isinstance(summary, str) else summary)
+
+    def brought_by(self, plugin: str, distribution: str) -> Self:
+        """The same entry, with whose it is; what it gives by name stays a name."""
+        found = copy.copy(self)
+        object.__setattr__(found, "plugin", plugin)
+        object.__setattr__(found, "distribution", distribution)
+        return found
 
     @property
     def source(self) -> str:
@@ -74,14 +83,18 @@ class Entry:
 
 @dataclass(frozen=True)
 class Model(Entry):
-    """A model: ``build(config, spec)`` returns an Autoencoder; given as a function or as ``"module:function"``."""
+    """A model: ``build(config, spec)`` returns an Autoencoder.
 
-    config: type[ModelConfig]
+    Both the config class and the function are given as they are or as ``"module:name"``; then looking the model up
+    imports neither. Read, ``config`` is the class in any case.
+    """
+
+    config: type[ModelConfig] | str
     build: Callable[..., Any] | str
 
     @property
     def options(self) -> type[ModelConfig]:  # noqa: D102
-        return self.config
+        return cast("type[ModelConfig]", self.config)
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -90,10 +103,12 @@ class Model(Entry):
         Empty for a model that cannot be built by its defaults for small binary rows or images, for whatever reason:
         who only looks a model up is not to be stopped by it.
         """
+        from aezoo.core.config import DataSpec
+
         for shape in ((8,), (1, 8, 8)):
             try:
                 spec = DataSpec(shape=shape, low=0.0, high=1.0, levels=2, scaling="scale")
-                return tuple(self.resolve()(self.config(), spec).capabilities)
+                return tuple(self.resolve()(self.options(), spec).capabilities)
             except STOPS:
                 raise
             except BaseException:
@@ -109,15 +124,18 @@ class Model(Entry):
 class Part(Entry):
     """A part: a class or function, or ``"module:name"``, called with its options and the context that it asks for.
 
-    ``config`` is the pydantic class of its options; left out, it is read off the constructor's signature.
+    ``config`` is the pydantic class of its options, or its ``"module:name"``; left out, it is read off the
+    constructor's signature. Read, it is the class in any case.
     """
 
     target: Callable[..., Any] | str
-    config: type[Config] | None = None
+    config: type[Config] | str | None = None
 
     @property
     def options(self) -> type[Config]:  # noqa: D102
-        return self.config or options_of(self.resolve(), self)
+        if self.config is None:
+            return options_of(self.resolve(), self)
+        return cast("type[Config]", self.config)
 
     @property
     def capabilities(self) -> tuple[str, ...]:
@@ -145,7 +163,32 @@ class Inspection(Part):
 
     @property
     def options(self) -> type[Config]:  # noqa: D102
-        return self.config or Config
+        if self.config is None:
+            from aezoo.core.config import Config
+
+            return Config
+        return super().options
+
+
+class _Named:
+    """A field that may be given as ``"module:name"`` and is read as what that names, imported when it is read."""
+
+    def __init__(self, field: str) -> None:
+        self._field = field
+
+    def __get__(self, entry: Any, owner: type[Any] | None = None) -> Any:
+        if entry is None:
+            return self
+        given = entry.__dict__[self._field]
+        return resolve(given, entry) if isinstance(given, str) else given
+
+    def __set__(self, entry: Any, value: Any) -> None:
+        entry.__dict__[self._field] = value
+
+
+# beside the dataclasses, which take a descriptor among their fields for a default
+Model.config = _Named("config")  # type: ignore[assignment]
+Part.config = _Named("config")  # type: ignore[assignment]
 
 
 def resolve(target: Callable[..., Any] | str, entry: Entry) -> Callable[..., Any]:
@@ -177,6 +220,10 @@ def resolve(target: Callable[..., Any] | str, entry: Entry) -> Callable[..., Any
 
 def options_of(target: Callable[..., Any], entry: Entry) -> type[Config]:
     """A config class read off the signature of ``target``, its context arguments left out."""
+    from pydantic import create_model
+
+    from aezoo.core.config import Config
+
     fields: dict[str, Any] = {}
     try:
         parameters = inspect.signature(target, eval_str=True).parameters

@@ -12,8 +12,8 @@ import importlib.metadata
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -21,17 +21,10 @@ import pluggy
 
 from aezoo.errors import STOPS, PluginError, reason_of
 from aezoo.registry import hookspecs
-from aezoo.registry.checks import (
-    refuse_clashes,
-    refuse_implied,
-    refuse_misnamed,
-    refuse_unusable,
-    shortened,
-    try_options,
-)
 from aezoo.registry.distributions import OURS, packages_of, title_of, too_old_for, version_of_ours
 from aezoo.registry.entries import DatasetEntry, Entry, Inspection, Kind, Model, Part
 from aezoo.registry.guard import guarded
+from aezoo.registry.names import refuse_misnamed, shortened
 
 GROUP = "aezoo"
 HOOKS: dict[Kind, str] = {
@@ -191,8 +184,7 @@ class Plugins:
             self.manager.register(plugin.module, name=unique)
             entries = {kind: list(_collect(plugin, kind, hook)) for kind, hook in HOOKS.items()}
             if plugin.distribution != OURS:
-                refuse_implied(entries, [entry for entry in self.entries("model") if entry.distribution == OURS])
-            refuse_clashes(entries["inspection"], list(self.entries("inspection")))
+                self._check(entries)
             plugin.entries = entries
         except STOPS:
             raise
@@ -201,6 +193,16 @@ class Plugins:
                 self.manager.unregister(name=unique)
             plugin.entries = {}
             plugin.error = _reason(error)
+
+    def _check(self, entries: Mapping[Kind, list[Entry]]) -> None:
+        """Raises PluginError for entries of a stranger that could not be used, or not beside what is here already."""
+        from aezoo.registry import checks
+
+        for entry in (entry for several in entries.values() for entry in several):
+            checks.refuse_unusable(entry)
+            checks.try_options(entry)
+        checks.refuse_implied(entries, [entry for entry in self.entries("model") if entry.distribution == OURS])
+        checks.refuse_clashes(entries["inspection"], list(self.entries("inspection")))
 
 
 def _listed(hook: str, returned: Any, names: list[str] | None = None) -> list[Any]:
@@ -238,10 +240,7 @@ def _collect(plugin: Plugin, kind: Kind, hook: str) -> Iterator[Entry]:
         refuse_misnamed(hook, entry)
         if names.count(entry.name) > 1:
             raise PluginError(f"{hook} gave the name {entry.name!r} twice: choose another.")
-        refuse_unusable(entry)
-        if plugin.distribution != OURS:
-            try_options(entry)
-        yield replace(entry, plugin=plugin.name, distribution=plugin.distribution)
+        yield entry.brought_by(plugin.name, plugin.distribution)
 
 
 def _refuse_unknown_hooks(manager: pluggy.PluginManager, module: Any) -> None:

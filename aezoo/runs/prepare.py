@@ -31,7 +31,7 @@ def prepare(model: str | Autoencoder, job: Job) -> Recorder:
     config = None
     if name:
         entry = registry.models[name]
-        config = complete(entry.config.parse(theirs, owner=f"model {name!r}"))
+        config = complete(entry.options.parse(theirs, owner=f"model {name!r}"))
     training = TrainConfig.parse(ours, owner="training")
     folder = job.out if job.out is None or isinstance(job.out, RunFolder) else RunFolder(job.out, job.overwrite)
     dataset = job.opened()
@@ -66,7 +66,7 @@ def _refuse_other_data(model: Autoencoder, dataset: Dataset) -> None:
 def _split_options(name: str, options: Mapping[str, Any]) -> tuple[dict[str, Any], dict[str, Any]]:
     """Options of training, and of the model; raises UnknownNameError for one that is neither's."""
     ours = TrainConfig.keys()
-    theirs = registry.models[name].config.keys() if name else []
+    theirs = registry.models[name].options.keys() if name else []
     for key in options:
         if key not in ours and key not in theirs:
             owner = f"model {name!r} has no option {key!r}, nor has" if name else f"no option {key!r} in"

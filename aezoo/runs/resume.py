@@ -213,7 +213,7 @@ def _config(recorded: Recorded) -> ModelConfig:
         command = install(recorded.distribution)
         hint = f": {command}" if command else ""
         raise CheckpointError(f"{error} The run is of plugin {recorded.plugin!r}{hint}.") from None
-    config: ModelConfig = complete(entry.config.parse(recorded.config, owner=f"model {recorded.model!r}"))
+    config: ModelConfig = complete(entry.options.parse(recorded.config, owner=f"model {recorded.model!r}"))
     return config
 
 

@@ -70,7 +70,7 @@ def build_model(name: str, values: dict[str, Any], spec: DataSpec) -> Autoencode
         PluginError: the model's build function broke.
     """
     entry = registry.models[name]
-    config = entry.config.parse(values, owner=f"model {name!r}")
+    config = entry.options.parse(values, owner=f"model {name!r}")
     with contextlib.nullcontext() if entry.distribution == registry.OURS else registry.unchanged():
         model = _built(entry, config, spec)
     if not isinstance(model, Autoencoder):

@@ -19,9 +19,9 @@ from aezoo.testing.world import changes, world
 def built(subject: Subject) -> None:
     """The model is built by its defaults, and trains."""
     entry = subject.entry
-    if not entry.config.__doc__ and not entry.config.model_fields:
+    if not entry.options.__doc__ and not entry.options.model_fields:
         raise Broken("its config has no options")
-    entry.config.parse({}, owner=f"model {entry.name!r}")
+    entry.options.parse({}, owner=f"model {entry.name!r}")
     subject.build()
     subject._built({}, subject.spec)
 
@@ -33,11 +33,11 @@ def described(subject: Subject) -> None:
         found = getattr(entry, what)
         if not found or not all(text.strip() for text in ([found] if isinstance(found, str) else found)):
             raise Broken(f"it has no {what}: aezoo.Model(..., {what}=...)")
-    for name, field in entry.config.model_fields.items():
+    for name, field in entry.options.model_fields.items():
         if not (field.description or "").strip():
             raise Broken(f"option {name} has no description: Field(..., description=...)")
-    if not (entry.config.__dict__.get("__doc__") or "").strip():
-        raise Broken(f"{entry.config.__name__} has no docstring")
+    if not (entry.options.__dict__.get("__doc__") or "").strip():
+        raise Broken(f"{entry.options.__name__} has no docstring")
     build = entry.resolve()
     if not (build.__doc__ or sys.modules[build.__module__].__doc__ or "").strip():
         raise Broken(f"neither {build.__qualname__} nor its module has a docstring")
@@ -45,7 +45,7 @@ def described(subject: Subject) -> None:
 
 def config(subject: Subject) -> None:
     """The config round-trips through JSON, with its defaults and with other values, and has a schema."""
-    kind = subject.entry.config
+    kind = subject.entry.options
     for name, field in kind.model_fields.items():
         if field.alias or field.validation_alias or field.serialization_alias:
             raise Broken(f"option {name} has an alias, by which no command and no saved config finds it")

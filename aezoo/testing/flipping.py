@@ -42,7 +42,7 @@ class Flips:
 
     def __init__(self, subject: Subject) -> None:
         self.subject = subject
-        self.config = subject.entry.config
+        self.config = subject.entry.options
         self._known: dict[tuple[str, int], Figures] = {}
 
     @cached_property

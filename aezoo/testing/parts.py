@@ -83,7 +83,7 @@ def described(subject: PartSubject) -> None:
     """A part has a summary, and each of its options a description where it has a config class."""
     if not subject.part.summary.strip():
         raise Broken("it has no summary: aezoo.Part(..., summary=...)")
-    for name, field in subject.part.config.model_fields.items() if subject.part.config else ():
+    for name, field in subject.part.options.model_fields.items() if subject.part.config else ():
         if not (field.description or "").strip():
             raise Broken(f"option {name} has no description: Field(..., description=...)")
 
@@ -91,7 +91,7 @@ def described(subject: PartSubject) -> None:
 def every_option(subject: PartSubject) -> None:
     """The part changes something, and so does every option of it."""
     flips = Flips(subject)
-    usual = subject.entry.config.model_fields[subject.option].default
+    usual = subject.entry.options.model_fields[subject.option].default
     if usual != subject.chosen() and not _does_something(flips, usual):
         raise Broken(f"the model is the same without it ({subject.option} {usual})")
     options = subject.part.options.model_fields

@@ -101,7 +101,7 @@ def _other_clock(subject: Subject, standing: bool) -> Iterator[None]:
         (dt.datetime, Moment),
         (dt.date, Day),
     ]
-    own = {part.__module__.split(".")[0] for part in (subject.entry.config, subject.entry.resolve())}
+    own = {part.__module__.split(".")[0] for part in (subject.entry.options, subject.entry.resolve())}
     with ExitStack() as stack:
         for name, module in [*sys.modules.items()]:
             if module in (time, dt) or name.split(".")[0] in own:

@@ -102,7 +102,7 @@ class Subject:
         raise first
 
     def _small(self) -> Iterator[dict[str, Any]]:
-        fields = self.entry.config.model_fields
+        fields = self.entry.options.model_fields
         usual = fields["latent_dim"].default
         # a plugin may have made something else of it
         sizes = {"latent_dim": min(LATENT, usual) if isinstance(usual, int) and usual else LATENT, "hidden": HIDDEN}
@@ -199,7 +199,7 @@ class Subject:
     def saved(self) -> Path:
         """The checkpoint of ``trained``."""
         entry, model = self.entry, self.trained.model
-        config = complete(entry.config.parse(self.values)).model_dump(mode="json")
+        config = complete(entry.options.parse(self.values)).model_dump(mode="json")
         header = Header(
             model=entry.name, config=config, data=self.spec, plugin=entry.plugin, distribution=entry.distribution
         )

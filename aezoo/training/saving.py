@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
 
-from aezoo.core.options import split_every
+from aezoo.core.text import split_every
 from aezoo.errors import TerminatedError
 
 

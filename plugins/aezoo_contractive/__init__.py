@@ -3,43 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated, Any, Literal
-
-from pydantic import BeforeValidator, Field
 
 import aezoo
-from aezoo import Choice, Config, PointConfig
 
 RIFAI = "Rifai et al. 2011, Contractive auto-encoders: explicit invariance during feature extraction"
-
-
-def _words(value: Any) -> Any:
-    if isinstance(value, str) and value not in ("auto", "exact"):
-        raise ValueError("this is a whole number, or one of the words auto and exact")
-    # runs from before there were words say null for exact
-    return "exact" if value is None else value
-
-
-Projections = Annotated[Annotated[int, Field(ge=1)] | Literal["auto", "exact"], BeforeValidator(_words)]
-PROJECTIONS: Projections = Field(
-    "auto", description="random projections per step; exact; or auto: exact where that costs little, else one"
-)
-
-
-class ContractionOptions(Config):
-    """Options of the regularizer ``contraction``."""
-
-    projections: Projections = PROJECTIONS
-
-
-class ContractiveConfig(PointConfig):
-    """Options of ``contractive``."""
-
-    code_activation: Choice = Field(
-        Choice(name="sigmoid"), description="activation of the code", json_schema_extra={"kind": "activation"}
-    )
-    contraction: aezoo.Weight = Field(0.03, description="weight of the Jacobian's squared norm")
-    projections: Projections = PROJECTIONS
 
 
 @aezoo.hookimpl
@@ -47,7 +14,7 @@ def aezoo_models() -> Iterator[aezoo.Model]:
     """The contractive autoencoder."""
     yield aezoo.Model(
         "contractive",
-        ContractiveConfig,
+        "aezoo_contractive.options:ContractiveConfig",
         "aezoo_contractive.build:build",
         family="contractive",
         summary="Penalises the squared Frobenius norm of the encoder's Jacobian, at the clean input.",
@@ -61,7 +28,7 @@ def aezoo_regularizers() -> Iterator[aezoo.Part]:
     yield aezoo.Part(
         "contraction",
         "aezoo_contractive.jacobian:Contraction",
-        ContractionOptions,
+        "aezoo_contractive.options:ContractionOptions",
         family="contractive",
         summary="The squared Frobenius norm of the encoder's Jacobian.",
         references=(RIFAI,),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import aezoo
 from aezoo.parts import Weighted
-from aezoo_contractive import ContractiveConfig
 from aezoo_contractive.jacobian import Contraction
+from aezoo_contractive.options import ContractiveConfig
 
 
 def build(config: ContractiveConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:

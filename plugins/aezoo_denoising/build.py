@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import aezoo
-from aezoo_denoising import DenoisingConfig
+from aezoo_denoising.options import DenoisingConfig
 
 
 def build(config: DenoisingConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:

@@ -4,101 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from pydantic import Field
-
 import aezoo
-from aezoo import Choice, Config, ModelConfig, PointConfig
-
-
-class L1Options(Config):
-    """Options of the regularizer ``l1``."""
-
-    unit_norm: bool = Field(False, description="keep the decoder's atoms at unit length")
-
-
-class FiringRateOptions(Config):
-    """Options of the regularizer ``firing-rate``."""
-
-    rate: float = Field(0.05, gt=0, lt=1, description="wanted mean activation of every unit")
-
-
-class TopKOptions(Config):
-    """Options of the activation ``topk``."""
-
-    k: int = Field(8, ge=1, description="units left active")
-
-
-class BatchTopKOptions(Config):
-    """Options of the activation ``batch-topk``."""
-
-    k: int = Field(8, ge=1, description="units left active, on average over a batch")
-
-
-class WinnerTakeAllOptions(Config):
-    """Options of the activation ``winner-take-all``."""
-
-    share: float = Field(0.05, gt=0, le=1, description="share of a batch for which a unit stays active")
-
-
-class JumpReLUOptions(Config):
-    """Options of the activation ``jumprelu``."""
-
-    threshold: float = Field(0.1, gt=0, description="every unit's threshold at first")
-    bandwidth: float = Field(0.1, gt=0, description="width of the window around a threshold that moves it")
-
-
-class SparseL1Config(PointConfig):
-    """Options of ``sparse-l1``."""
-
-    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code")
-    hidden: aezoo.Sizes = Field((), description="sizes of the encoder's hidden layers, mirrored")
-    code_activation: Choice = Field(
-        Choice(name="relu"), description="activation of the code", json_schema_extra={"kind": "activation"}
-    )
-    l1: aezoo.Weight = Field(0.05, description="weight of the code's absolute sum: 1/b of a Laplace prior")
-    unit_norm: bool = Field(True, description="keep the decoder's atoms at unit length")
-
-
-class SparseKLConfig(ModelConfig):
-    """Options of ``sparse-kl``; its code is sigmoid, so that an activation is a rate."""
-
-    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code")
-    hidden: aezoo.Sizes = Field((), description="sizes of the encoder's hidden layers, mirrored")
-    rate: float = Field(0.05, gt=0, lt=1, description="wanted mean activation of every unit")
-    sparsity: aezoo.Weight = Field(0.1, description="weight of the divergence from that rate")
-
-
-class TopKConfig(ModelConfig):
-    """Options of ``topk``."""
-
-    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code")
-    hidden: aezoo.Sizes = Field((), description="sizes of the encoder's hidden layers, mirrored")
-    k: int = Field(16, ge=1, description="units left active")
-
-
-class BatchTopKConfig(ModelConfig):
-    """Options of ``batch-topk``."""
-
-    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code")
-    hidden: aezoo.Sizes = Field((), description="sizes of the encoder's hidden layers, mirrored")
-    k: int = Field(16, ge=1, description="units left active, on average over a batch")
-
-
-class JumpReLUConfig(ModelConfig):
-    """Options of ``jumprelu``."""
-
-    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code")
-    hidden: aezoo.Sizes = Field((), description="sizes of the encoder's hidden layers, mirrored")
-    l0: aezoo.Weight = Field(0.02, description="weight of the number of active units")
-    threshold: float = Field(0.1, gt=0, description="every unit's threshold at first")
-    bandwidth: float = Field(0.1, gt=0, description="width of the window around a threshold that moves it")
-
 
 MAKHZANI = "Makhzani & Frey 2014, k-sparse autoencoders, arXiv:1312.5663"
+
+
 OLSHAUSEN = "Olshausen & Field 1996, Emergence of simple-cell receptive field properties"
+
+
 BUSSMANN = "Bussmann et al. 2024, BatchTopK sparse autoencoders, arXiv:2412.06410"
+
+
 RAJAMANOHARAN = "Rajamanoharan et al. 2024, Jumping ahead: JumpReLU sparse autoencoders, arXiv:2407.14435"
+
+
 WINNER_TAKE_ALL = "Makhzani & Frey 2015, Winner-take-all autoencoders, arXiv:1409.2752"
+
+
 NG = "Ng 2011, Sparse autoencoder (CS294A lecture notes)"
 
 
@@ -109,7 +31,7 @@ def aezoo_models() -> Iterator[aezoo.Model]:
     for name in ("sparse", "sparse-l1"):
         yield aezoo.Model(
             name,
-            SparseL1Config,
+            "aezoo_sparse.options:SparseL1Config",
             build + "l1",
             family="sparse",
             summary="An L1 penalty on the code, the negative log-density of a Laplace prior.",
@@ -117,7 +39,7 @@ def aezoo_models() -> Iterator[aezoo.Model]:
         )
     yield aezoo.Model(
         "sparse-kl",
-        SparseKLConfig,
+        "aezoo_sparse.options:SparseKLConfig",
         build + "kl",
         family="sparse",
         summary="Each unit's mean activation is drawn to a small firing rate by a KL divergence.",
@@ -125,7 +47,7 @@ def aezoo_models() -> Iterator[aezoo.Model]:
     )
     yield aezoo.Model(
         "topk",
-        TopKConfig,
+        "aezoo_sparse.options:TopKConfig",
         build + "topk",
         family="sparse",
         summary="Only the k largest units of a code are kept.",
@@ -133,7 +55,7 @@ def aezoo_models() -> Iterator[aezoo.Model]:
     )
     yield aezoo.Model(
         "batch-topk",
-        BatchTopKConfig,
+        "aezoo_sparse.options:BatchTopKConfig",
         build + "batch_topk",
         family="sparse",
         summary="Only the largest units of a batch of codes are kept, k a code on average; afterwards a threshold.",
@@ -141,7 +63,7 @@ def aezoo_models() -> Iterator[aezoo.Model]:
     )
     yield aezoo.Model(
         "jumprelu",
-        JumpReLUConfig,
+        "aezoo_sparse.options:JumpReLUConfig",
         build + "jumprelu",
         family="sparse",
         summary="Units count above thresholds that are learned under a penalty on their number.",
@@ -155,7 +77,7 @@ def aezoo_regularizers() -> Iterator[aezoo.Part]:
     yield aezoo.Part(
         "l1",
         "aezoo_sparse.penalties:L1",
-        L1Options,
+        "aezoo_sparse.options:L1Options",
         family="sparse",
         summary="The code's absolute values, summed.",
         references=(OLSHAUSEN,),
@@ -163,7 +85,7 @@ def aezoo_regularizers() -> Iterator[aezoo.Part]:
     yield aezoo.Part(
         "firing-rate",
         "aezoo_sparse.penalties:FiringRate",
-        FiringRateOptions,
+        "aezoo_sparse.options:FiringRateOptions",
         family="sparse",
         summary="KL divergence of each unit's mean activation from a wanted rate, summed over units.",
         references=(NG,),
@@ -183,7 +105,7 @@ def aezoo_activations() -> Iterator[aezoo.Part]:
     yield aezoo.Part(
         "topk",
         "aezoo_sparse.topk:TopK",
-        TopKOptions,
+        "aezoo_sparse.options:TopKOptions",
         family="sparse",
         summary="Keeps the k largest values, rectified, and zeroes the rest.",
         references=(MAKHZANI,),
@@ -191,7 +113,7 @@ def aezoo_activations() -> Iterator[aezoo.Part]:
     yield aezoo.Part(
         "batch-topk",
         "aezoo_sparse.topk:BatchTopK",
-        BatchTopKOptions,
+        "aezoo_sparse.options:BatchTopKOptions",
         family="sparse",
         summary="Keeps the largest values of a batch, k a code on average; afterwards those above a threshold.",
         references=(BUSSMANN,),
@@ -199,7 +121,7 @@ def aezoo_activations() -> Iterator[aezoo.Part]:
     yield aezoo.Part(
         "jumprelu",
         "aezoo_sparse.jumprelu:JumpReLU",
-        JumpReLUOptions,
+        "aezoo_sparse.options:JumpReLUOptions",
         family="sparse",
         summary="Keeps the values above a learned threshold; for codes.",
         references=(RAJAMANOHARAN,),
@@ -207,7 +129,7 @@ def aezoo_activations() -> Iterator[aezoo.Part]:
     yield aezoo.Part(
         "winner-take-all",
         "aezoo_sparse.topk:WinnerTakeAll",
-        WinnerTakeAllOptions,
+        "aezoo_sparse.options:WinnerTakeAllOptions",
         family="sparse",
         summary="Keeps each unit's largest values over a batch, rectified; afterwards a plain ReLU.",
         references=(WINNER_TAKE_ALL,),

@@ -6,8 +6,8 @@ from torch import nn
 
 import aezoo
 from aezoo.parts import PointEncoder, Weighted
-from aezoo_sparse import BatchTopKConfig, JumpReLUConfig, SparseKLConfig, SparseL1Config, TopKConfig
 from aezoo_sparse.jumprelu import L0, JumpReLU
+from aezoo_sparse.options import BatchTopKConfig, JumpReLUConfig, SparseKLConfig, SparseL1Config, TopKConfig
 from aezoo_sparse.penalties import L1, FiringRate
 from aezoo_sparse.topk import BatchTopK, TopK
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import aezoo
 from aezoo.parts import KL, GaussianEncoder, Weighted
-from aezoo_variational import BetaVAEConfig, IWAEConfig, VAEConfig, VQVAEConfig
+from aezoo_variational.options import BetaVAEConfig, IWAEConfig, VAEConfig, VQVAEConfig
 from aezoo_variational.quantized import Commitment, QuantizingEncoder, UniformCodes
 
 

@@ -46,6 +46,12 @@ def inherited():
     return {name: os.environ[name] for name in ("PYTHONPATH", "HOME", "LANG") if name in os.environ}
 
 
+@pytest.mark.parametrize("arguments", [["list"], ["--help"], ["datasets"]])
+def test_names_are_listed_without_a_class_of_options(arguments, tmp_path):
+    found = loaded(REPORT.format(arguments=arguments) + LOADED, tmp_path, AEZOO_DISABLE_PLUGINS="all")
+    assert not {"pydantic", *HEAVY} & set(found)
+
+
 @pytest.mark.parametrize("arguments", [["list"], ["show", "vae"], ["--help"], ["train", "--model", "vae", "--help"]])
 def test_looking_up_loads_nothing_heavy(arguments, tmp_path):
     found = loaded(REPORT.format(arguments=arguments) + LOADED, tmp_path)

@@ -1,5 +1,6 @@
 """What the pages and the README say a reader can type, typed; and where their links lead."""
 
+import pkgutil
 import re
 import shlex
 import sys
@@ -133,3 +134,17 @@ def test_mathematics_becomes_mathml_and_what_is_none_is_refused():
     assert 'display="block"' in maths.on_page_content(r'<div class="arithmatex">\[x\]</div>')
     with pytest.raises(ValueError, match="no mathematics"):
         maths.on_page_content(r'<span class="arithmatex">\(\frac\)</span>')
+
+
+WRITTEN = [*PAGES, *sorted(path for path in ROOT.glob("*/README.md")), *ROOT.glob("*.md")]
+
+
+@pytest.mark.parametrize("path", sorted(set(WRITTEN)), ids=name)
+def test_every_module_and_name_of_ours_that_a_page_mentions_exists(path):
+    text = BLOCK.sub("", path.read_text("utf-8"))
+    for dotted in set(re.findall(r"`((?:aezoo|plugins|benchmarks|reproductions|campaigns)(?:\.\w+)+)(?:\(.*?\))?`", text)):
+        pkgutil.resolve_name(dotted.removeprefix("plugins."))
+    for file in set(re.findall(r"`((?:aezoo|plugins|tests|docs|benchmarks|examples|template)/[\w./-]+)`", text)):
+        # of a package that is written, or that a reader makes
+        base = path.parent if path.is_relative_to(ROOT / "template") else ROOT
+        assert "NAME" in file or (base / file).exists(), f"{name(path)} names {file}"

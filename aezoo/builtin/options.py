@@ -1,0 +1,61 @@
+"""The options of the core's own parts; knows no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+from aezoo.core.config import Config
+
+
+class NoOptions(Config):
+    """A part without options."""
+
+
+class LeakyReLUOptions(Config):
+    """Options of the activation ``leaky-relu``."""
+
+    slope: float = Field(0.01, gt=0, lt=1, description="slope below zero")
+
+
+class MLPOptions(Config):
+    """Options of the network ``mlp``."""
+
+    tied: bool = Field(False, description="the decoder's weights are the encoder's, transposed")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of hidden units dropped in training")
+    norm: Literal["none", "batch", "layer"] = Field("none", description="normalisation before each activation")
+
+
+class ConvOptions(Config):
+    """Options of the network ``conv``."""
+
+    kernel: Literal[3, 5, 7] = Field(3, description="width of the kernels")
+    dropout: float = Field(0.0, ge=0, lt=1, description="share of hidden units dropped in training")
+    norm: Literal["none", "batch"] = Field("none", description="normalisation before each activation")
+
+
+class ScaleOptions(Config):
+    """Options of the likelihoods with a scale."""
+
+    scale: Literal["unit", "shared", "per-dimension", "per-example", "optimal"] = Field(
+        "unit",
+        description="1, one learned, one learned for each value, one for each datum given by its code, or one that is "
+        "optimal for each batch",
+    )
+    min_log_scale: float = Field(-6.0, ge=-20, le=0, description="lower bound of the log-scale")
+    mean: Literal["linear", "sigmoid"] = Field(
+        "linear", description="the network's output, or its sigmoid, for data in [0, 1]"
+    )
+
+
+class LaplacePriorOptions(Config):
+    """Options of the prior ``laplace``."""
+
+    scale: float = Field(1.0, gt=0, description="b of exp(−|z|/b)/2b")
+
+
+class MixtureOptions(Config):
+    """Options of the prior ``mixture``."""
+
+    components: int = Field(10, ge=1, le=10_000, description="number of Gaussians")

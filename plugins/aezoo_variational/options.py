@@ -1,0 +1,67 @@
+"""The options of what the family registers; knows no torch."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field
+
+import aezoo
+from aezoo import Choice, Config, ModelConfig
+
+Estimator = Literal["auto", "analytic", "sampled"]
+
+
+ESTIMATOR: Estimator = Field("auto", description="KL in closed form, by draws, or auto: closed form where there is one")
+
+
+class KLOptions(Config):
+    """Options of the regularizer ``kl``."""
+
+    estimator: Estimator = ESTIMATOR
+
+
+class VariationalConfig(ModelConfig):
+    """Options of the whole family."""
+
+    likelihood: Choice = Field(
+        Choice(name="gaussian", value="shared"),
+        description="distribution of the data given the code",
+        json_schema_extra={"kind": "likelihood"},
+    )
+    prior: Choice = Field(Choice(name="normal"), description="prior of the code", json_schema_extra={"kind": "prior"})
+
+
+class VAEConfig(VariationalConfig):
+    """Options of ``vae``."""
+
+    estimator: Estimator = ESTIMATOR
+    draws: int = Field(1, ge=1, le=100_000, description="draws of the posterior per example")
+    gradient: Literal["reparameterised", "score-function"] = Field(
+        "reparameterised", description="how the encoder learns: through the draws, or by the score function"
+    )
+
+
+class BetaVAEConfig(VAEConfig):
+    """Options of ``beta-vae``."""
+
+    beta: aezoo.Weight = Field(4.0, description="weight of the KL divergence")
+
+
+class IWAEConfig(VariationalConfig):
+    """Options of ``iwae``."""
+
+    draws: int = Field(5, ge=1, le=100_000, description="draws of the posterior per example")
+
+
+class VQVAEConfig(ModelConfig):
+    """Options of ``vq-vae``."""
+
+    latent_dim: int = Field(4, ge=1, le=1_000_000, description="size of one vector of the codebook")
+    positions: int = Field(8, ge=1, le=100_000, description="vectors that make one code")
+    codes: int = Field(64, ge=2, le=1_000_000, description="vectors in the codebook")
+    commitment: aezoo.Weight = Field(0.25, description="weight of the distance to the chosen vectors")
+    decay: float = Field(0.99, gt=0, lt=1, description="of the moving averages that the codebook follows")
+    restart: float = Field(
+        0.1, ge=0, lt=1, description="vectors used less than this share of the mean use are restarted"
+    )
