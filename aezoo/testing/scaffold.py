@@ -1,6 +1,6 @@
-"""A new plugin package: the one in ``template/``, under another name.
+"""A new plugin package: one of those in ``template/``, under another name.
 
-The template is itself a whole plugin, whose model is called ``my-model``.
+Each is what stands in ``template/shared`` and in the folder of its kind, a whole plugin that brings ``my-model``.
 """
 
 from __future__ import annotations
@@ -19,19 +19,30 @@ from aezoo import registry
 from aezoo.errors import OutputError, UsageError
 from aezoo.registry.catalog import community
 
-FILES = (
+README = "README.md"
+SHARED = (
     "pyproject.toml",
-    "README.md",
     "LICENSE",
     ".gitignore",
     ".github/workflows/tests.yml",
-    "src/aezoo_my_model/__init__.py",
-    "src/aezoo_my_model/penalty.py",
     "src/aezoo_my_model/py.typed",
-    "tests/conftest.py",
-    "tests/test_contract.py",
-    "tests/test_penalty.py",
 )
+# of what is held to the contract
+CONTRACT = ("tests/conftest.py", "tests/test_contract.py")
+CHECK = "aezoo check my-model"
+# lines of files that all kinds share
+OF_THE_CONTRACT = (CHECK, "aezoo_distribution", "whose models and parts")
+KINDS = {
+    # the name of its module, and the command that holds it to the contract
+    "model": ("penalty", CHECK),
+    "regularizer": ("penalty", "aezoo check --plugin aezoo-my-model"),
+    "likelihood": ("density", "aezoo check --plugin aezoo-my-model"),
+    "dataset": ("data", ""),
+    "inspection": ("errors", ""),
+    "tracker": ("table", ""),
+}
+# the README's headings, of the kind's own part and of the shared one
+SECTIONS = ("", "Install", "Use", "Check", "Make it your own", "Publish")
 PREFIX = "aezoo-"
 LONGEST = 32
 # so that a package sorts, searches and imports under one spelling everywhere: as PyPI normalises it
@@ -90,20 +101,34 @@ def names(text: str) -> Names:
     return Names(name)
 
 
-def write(name: Names, folder: Path, version: str, year: int) -> list[str]:
+def files_of(kind: str) -> dict[str, str]:
+    """The files of a package of that kind, but for its README, and the folder of the template that each is in."""
+    module, check = KINDS[kind]
+    own = ("src/aezoo_my_model/__init__.py", f"src/aezoo_my_model/{module}.py", f"tests/test_{module}.py")
+    shared = (*SHARED, *(CONTRACT if check else ()))
+    return dict.fromkeys(shared, "shared") | dict.fromkeys(own, kind)
+
+
+def check_of(name: Names, kind: str) -> str:
+    """The command that holds a package to the contract; nothing where there is none for its kind."""
+    return _renamed(KINDS[kind][1], name)
+
+
+def write(name: Names, folder: Path, version: str, year: int, kind: str = "model") -> list[str]:
     """Writes the package into ``folder``, all of it or nothing; returns the paths of its files in there.
 
     Args:
-        name: of the model.
+        name: of the model, or of whatever else it brings.
         folder: absent or empty.
         version: of aezoo, the lowest that the package asks for.
         year: of the copyright.
+        kind: what it brings, one of ``KINDS``.
 
     Raises:
         UsageError: the folder is not empty.
         OutputError: it is a file, or cannot be written.
     """
-    texts = _texts(name, version, year)
+    texts = _texts(name, version, year, kind)
     try:
         if folder.exists() and not folder.is_dir():
             raise OutputError(f"{folder} is a file: choose another --out.")
@@ -148,16 +173,38 @@ def _normalised(distribution: str) -> str:
     return re.sub(r"[-_.]+", "-", distribution).lower()
 
 
-def _texts(name: Names, version: str, year: int) -> dict[str, str]:
+def _texts(name: Names, version: str, year: int, kind: str) -> dict[str, str]:
     """Each file's path in the package, and what stands in it."""
     source = location()
     lowest = version.partition("+")[0]
+    texts = {path: (source / where / path).read_text(encoding="utf-8") for path, where in files_of(kind).items()}
+    texts[README] = _readme(source, kind)
     return {
-        _renamed(path, name): _renamed((source / path).read_text(encoding="utf-8"), name)
+        _renamed(path, name): _renamed(_of_kind(text, kind), name)
         .replace("(c) YEAR", f"(c) {year}")
         .replace('"aezoo>=0.1.0"', f'"aezoo>={lowest}"')
-        for path in FILES
+        for path, text in texts.items()
     }
+
+
+def _readme(source: Path, kind: str) -> str:
+    """The README of the kind, with the sections that all share in their places."""
+    parts: dict[str, str] = {}
+    for where in ("shared", kind):
+        for part in re.split(r"^(?=## )", (source / where / README).read_text(encoding="utf-8"), flags=re.MULTILINE):
+            heading = part.partition("\n")[0].removeprefix("## ") if part.startswith("## ") else ""
+            if part.strip():
+                parts[heading] = part.strip()
+    return "\n\n".join(parts[heading] for heading in SECTIONS) + "\n"
+
+
+def _of_kind(text: str, kind: str) -> str:
+    """A text of the template as it reads in a package of that kind."""
+    check = KINDS[kind][1]
+    if not check:
+        text = "".join(line for line in text.splitlines(True) if not any(mark in line for mark in OF_THE_CONTRACT))
+        text = text.replace("the same, and the maths against", "what it does, against").rstrip() + "\n" * bool(text)
+    return text.replace(CHECK, check).replace('"The model my-model', f'"The {kind} my-model')
 
 
 def _renamed(text: str, name: Names) -> str:

@@ -24,6 +24,8 @@ from aezoo.testing import scaffold
 ROOT = Path(__file__).parents[2]
 # the second is as long as a name may be
 NAMES = ("x", "a-sparse-model-of-some-length-99")
+OTHERS = {f"a-{kind}": kind for kind in scaffold.KINDS if kind != "model"}
+PACKAGES = (*NAMES, *OTHERS)
 PIP = (sys.executable, "-m", "pip", "--disable-pip-version-check")
 
 
@@ -48,11 +50,12 @@ def tree(folder):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    """Two new packages side by side, and what the command said of each."""
+    """Two new models and one package of each other kind side by side, and what the command said of each."""
     folder = tmp_path_factory.mktemp("new")
-    for name in NAMES:
+    for name in PACKAGES:
+        kind = ["--kind", OTHERS[name]] if name in OTHERS else []
         with contextlib.chdir(folder), contextlib.redirect_stdout(io.StringIO()) as out:
-            assert main(["new", name, "--json"]) == 0
+            assert main(["new", name, *kind, "--json"]) == 0
         (folder / f"{name}.json").write_text(out.getvalue())
     return folder
 
@@ -61,20 +64,20 @@ def folder(tmp_path_factory):
 def wheels(folder):
     """A wheel of each, built as for publishing."""
     options = ("--no-deps", "--no-build-isolation", "--no-index", "-q", "-w", "dist")
-    status, _, err = run(folder, *PIP, "wheel", *options, *(f"./aezoo-{name}" for name in NAMES))
+    status, _, err = run(folder, *PIP, "wheel", *options, *(f"./aezoo-{name}" for name in PACKAGES))
     assert status == 0, err
     return sorted((folder / "dist").glob("*.whl"))
 
 
 @pytest.fixture(scope="module")
 def site(folder, wheels):
-    """A folder with both installed in it, apart from this environment."""
+    """A folder with all installed in it, apart from this environment."""
     status, _, err = run(folder, *PIP, "install", "--no-deps", "--no-index", "-q", "--target", "site", *wheels)
     assert status == 0, err
     return folder / "site"
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PACKAGES)
 def test_it_says_what_it_wrote_and_what_to_do_next(name, folder):
     told = json.loads((folder / f"{name}.json").read_text())
     assert told["folder"] == told["distribution"] == f"aezoo-{name}"
@@ -82,23 +85,34 @@ def test_it_says_what_it_wrote_and_what_to_do_next(name, folder):
     written = {path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file()}
     assert set(told["files"]) == {path for path in written if "build" not in path}
     assert f"src/{told['module']}/py.typed" in written
-    assert told["next"] == [f"cd aezoo-{name} && pip install -e '.[test]'", f"aezoo check {name}", "pytest"]
+    kind = OTHERS.get(name, "model")
+    assert (told["kind"], told[kind]) == (kind, name)
+    checks = {"model": [f"aezoo check {name}"], "regularizer": [f"aezoo check --plugin aezoo-{name}"]}
+    checks["likelihood"] = [f"aezoo check --plugin aezoo-{name}"]
+    assert told["next"] == [f"cd aezoo-{name} && pip install -e '.[test]'", *checks.get(kind, []), "pytest"]
+    for check in (*checks.get(kind, []), "pytest"):
+        assert f"\n{check} " in (package / "README.md").read_text(encoding="utf-8")
+        assert f"- run: {check}\n" in (package / ".github/workflows/tests.yml").read_text(encoding="utf-8")
 
 
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", PACKAGES)
 def test_nothing_of_the_template_is_left_and_the_metadata_can_be_published(name, folder):
     package = folder / f"aezoo-{name}"
     for path in json.loads((folder / f"{name}.json").read_text())["files"]:
         text = path + (package / path).read_text(encoding="utf-8")
         assert not re.search(r"my.?model|YEAR", text, re.IGNORECASE), path
     project = tomllib.loads((package / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert project["description"] == f"The {OTHERS.get(name, 'model')} {name} for aezoo, the autoencoder zoo."
     assert project["dependencies"] == [f"aezoo>={aezoo.__version__}"]
     assert project["entry-points"]["aezoo"] == {name: f"aezoo_{name.replace('-', '_')}"}
     assert re.search(rf"^Copyright \(c\) 20\d\d the authors of aezoo-{name}$", (package / "LICENSE").read_text(), re.M)
 
 
 def test_a_wheel_holds_the_package_its_licence_and_its_entry_point(wheels):
-    for name, wheel in zip(sorted(NAMES), wheels, strict=True):
+    found = {wheel.name.partition("-")[0]: wheel for wheel in wheels}
+    assert found.keys() == {f"aezoo_{name.replace('-', '_')}" for name in PACKAGES}
+    for name in NAMES:
+        wheel = found[f"aezoo_{name.replace('-', '_')}"]
         module = f"aezoo_{name.replace('-', '_')}"
         with zipfile.ZipFile(wheel) as archive:
             held = set(archive.namelist())
@@ -123,7 +137,8 @@ def test_both_are_listed_and_lend_their_penalties_to_each_other(site, tmp_path):
 
 
 def test_its_manifest_imports_no_torch(site, tmp_path):
-    code = f"import sys, aezoo_{NAMES[0]}; sys.exit('torch' in sys.modules)"
+    modules = ", ".join(f"aezoo_{name.replace('-', '_')}" for name in PACKAGES)
+    code = f"import sys, {modules}; sys.exit('torch' in sys.modules)"
     assert run(tmp_path, sys.executable, "-c", code, site=site)[0] == 0
 
 
@@ -140,6 +155,51 @@ def test_it_keeps_the_contract_and_its_own_tests_pass(site, folder, tmp_path):
     assert f"PASSED tests/test_contract.py::test_contract[{name}-described]" in out
     assert "PASSED tests/test_penalty.py::test_trained" in out
     assert check.returncode == 0, found
+
+
+def test_the_own_tests_of_every_other_kind_pass(site, folder):
+    command = (sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "not contract")
+    started = {
+        name: subprocess.Popen(
+            command,
+            cwd=folder / f"aezoo-{name}",
+            env={**environment(site), "OMP_NUM_THREADS": "1"},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+        )
+        for name in OTHERS
+    }
+    said = {name: process.communicate()[0] for name, process in started.items()}
+    assert all(process.returncode == 0 for process in started.values()), said
+
+
+@pytest.mark.parametrize("name", ["a-regularizer", "a-likelihood"])
+def test_parts_keep_the_contract(name, site, tmp_path):
+    rows = json.loads(zoo(tmp_path, site, "check", "--plugin", f"aezoo-{name}", "--json"))
+    assert {row["status"] for row in rows} <= {"held", "skipped"}
+    assert sum(row["status"] == "held" for row in rows) > 15
+
+
+def test_each_kind_is_used_as_its_readme_says(site, tmp_path):
+    options = ("--epochs", "2", "--latent-dim", "2", "--hidden", "8", "--json")
+    parts = ("--regularizer", "a-regularizer=0.1", "--likelihood", "a-likelihood", "--data", "a-dataset,rows=200")
+    results = json.loads(zoo(tmp_path, site, "train", "--model", "undercomplete", *parts, "--out", "run", *options))
+    assert results["penalty_a-regularizer"] > 0
+    assert len((tmp_path / "run" / "a-tracker.csv").read_text().splitlines()) == 3
+    found = json.loads(zoo(tmp_path, site, "inspect", "run", "--a-inspection", "--json"))
+    assert len(found["a-inspection"]["mean_squared_error"]) == 3
+    assert (tmp_path / "run" / "inspect" / "a-inspection.png").exists()
+
+
+def test_the_types_of_every_kind_are_sound(folder, tmp_path):
+    sources = [str(folder / f"aezoo-{name}" / "src") for name in ("x", *OTHERS)]
+    settings = ("--config-file", f"{folder}/aezoo-x/pyproject.toml", "--cache-dir", str(tmp_path))
+    paths = [str(path) for source in sources for path in Path(source).glob("aezoo_*")]
+    command = [sys.executable, "-m", "mypy", *settings, *paths]
+    env = {**os.environ, "MYPYPATH": os.pathsep.join(sources)}
+    done = subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 @pytest.mark.parametrize(
@@ -217,7 +277,8 @@ def test_no_name_clashes_with_what_the_package_uses_itself_or_makes_a_line_too_l
         "m" * 32,
         *NAMES,
     ):
-        scaffold.write(scaffold.names(name), tmp_path / name, "0.1.0", 2026)
+        for kind in scaffold.KINDS:
+            scaffold.write(scaffold.names(name), tmp_path / kind / name, "0.1.0", 2026, kind)
     for check in (("check",), ("format", "--check")):
         status, out, err = run(tmp_path, sys.executable, "-m", "ruff", *check, "--no-cache", ".")
         assert status == 0, out + err
@@ -284,7 +345,8 @@ def test_the_template_is_whole_and_goes_into_the_wheel(tmp_path):
     caches = {"__pycache__", ".ruff_cache", ".mypy_cache", ".pytest_cache"}
     there = {path.relative_to(ROOT / "template") for path in (ROOT / "template").rglob("*") if path.is_file()}
     wanted = {str(path) for path in there if not caches & {*path.parts}}
-    assert wanted == set(scaffold.FILES)
+    used = {f"{where}/{path}" for kind in scaffold.KINDS for path, where in scaffold.files_of(kind).items()}
+    assert wanted == used | {f"{where}/README.md" for where in ("shared", *scaffold.KINDS)}
     with contextlib.chdir(ROOT):
         (wheel,) = WheelBuilder(".").build(directory=str(tmp_path), versions=["standard"])
     with zipfile.ZipFile(wheel) as archive:
@@ -303,7 +365,7 @@ def test_what_its_readme_says_of_other_models_can_be_built():
 
     from aezoo import parts
 
-    readme = (ROOT / "template" / "README.md").read_text(encoding="utf-8")
+    readme = (ROOT / "template" / "model" / "README.md").read_text(encoding="utf-8")
     asked = re.findall(r"^\| (`.*?`) \|", readme, re.MULTILINE)
     assert re.findall(r"`(\w+)`", " ".join(asked)) == list(parts.VOCABULARY)
     encoders = re.findall(r"`(encoder=[^`]*)`", readme)
@@ -320,3 +382,16 @@ def test_a_model_is_named_alike_wherever_a_name_is_needed():
     names = scaffold.names("aezoo-two-stage2-vae")
     assert (names.model, names.distribution) == ("two-stage2-vae", "aezoo-two-stage2-vae")
     assert (names.module, names.stem) == ("aezoo_two_stage2_vae", "TwoStage2Vae")
+
+
+def test_a_kind_that_there_is_not_is_refused_with_those_that_there_are(cli, tmp_path):
+    done = cli("new", "foo", "--kind", "prior")
+    assert done.status == 2
+    assert all(kind in done.err for kind in scaffold.KINDS)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_command_offers_the_kinds_that_there_are():
+    from aezoo.cli.new import KINDS
+
+    assert tuple(scaffold.KINDS) == KINDS

@@ -1,4 +1,4 @@
-"""What every model of the zoo is held to: one test for each model of this package and each check."""
+"""What everything in the zoo is held to: one test for each model or part of this package and each check."""
 
 from collections.abc import Callable
 
