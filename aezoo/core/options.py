@@ -47,7 +47,7 @@ class ModelConfig(Config):
     saved config can spell out the part's own options.
     """
 
-    latent_dim: int = Field(16, ge=1, le=1_000_000, description="size of the code")
+    latent_dim: int = Field(16, ge=1, le=1_000_000, description="size of the code", json_schema_extra={"symbol": "Z"})
     hidden: Sizes = Field((128,), description="sizes of the encoder's hidden layers (channels for conv), mirrored")
     activation: Choice = Field(
         Choice(name="relu"), description="activation of the hidden layers", json_schema_extra={"kind": "activation"}

@@ -14,6 +14,14 @@ from aezoo.registry import hookspecs
 
 FIGURES = {"squared_error": "squared error", "pca_squared_error": "PCA, same size", "neg_elbo": "−ELBO, nats"}
 MOST_FIGURES = 12
+PARTS = {
+    "corruption": "--corruption",
+    "network": "--network",
+    "activation": "--activation",
+    "likelihood": "--likelihood",
+    "prior": "--prior",
+    "regularizer": "--regularizer",
+}
 
 Row = dict[str, Any]
 
@@ -39,9 +47,10 @@ def model_page(catalogue: Row, cards: Sequence[Row], name: str) -> str:
         f"**Papers** {papers}.",
         "",
     ]
-    options = [["option", "default", "what it is"], ["---"] * 3]
+    options = [["option", "symbol", "default", "what it is"], ["---"] * 4]
     for key, option in row["options"]["properties"].items():
-        options.append([f"`--{key.replace('_', '-')}`", f"`{_shown(option.get('default'))}`", option["description"]])
+        flag = f"`--{str(option.get('flag', key)).replace('_', '-')}`"
+        options.append([flag, option.get("symbol", ""), f"`{_shown(option.get('default'))}`", option["description"]])
     lines += [_table(options), "", "Measured on the bundled digits with these defaults, on the test split:", ""]
     lines.append(
         _table([["figure", "value"], ["---", "---:"], *([f"`{k}`", f"{v:.4g}"] for k, v in row["results"].items())])
@@ -54,7 +63,8 @@ def model_page(catalogue: Row, cards: Sequence[Row], name: str) -> str:
 def _shown(default: Any) -> str:
     """A default as the command line takes it."""
     if isinstance(default, dict):
-        return str(default.get("name", default))
+        value = default.get("value")
+        return str(default["name"]) if value is None else f"{default['name']}={value}"
     if isinstance(default, list):
         return ",".join(map(str, default)) or "none"
     return "none" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
@@ -108,6 +118,29 @@ def inspections_table(catalogue: Row, cards: Sequence[Row]) -> str:
     return _table(rows)
 
 
+def parts_table(catalogue: Row, cards: Sequence[Row]) -> str:
+    """One row a part: how it is asked for, its options with their defaults, and what it is."""
+    rows = [["part", "options", "what it is"], ["---"] * 3]
+    for kind, use in PARTS.items():
+        for row in catalogue[f"{kind}s"]:
+            options = ", ".join(
+                f"`{key}={_shown(option['default'])}`" if "default" in option else f"`{key}=…`"
+                for key, option in row["options"].get("properties", {}).items()
+            )
+            rows.append([f"`{use} {row['name']}`", options, row["summary"]])
+    return _table(rows)
+
+
+def datasets_table(catalogue: Row, cards: Sequence[Row]) -> str:
+    """One row a dataset."""
+    rows = [["`--data …`", "options", "what it is"], ["---"] * 3]
+    for row in catalogue["datasets"]:
+        properties = row["options"].get("properties", {})
+        options = ", ".join(f"`{key}={_shown(option.get('default'))}`" for key, option in properties.items())
+        rows.append([f"`{row['name']}`", options, row["summary"]])
+    return _table(rows)
+
+
 def hooks_table(catalogue: Row, cards: Sequence[Row]) -> str:
     """One row a hook, by its docstring."""
     rows = [["hook", "when, and what it returns or is told"], ["---"] * 2]
@@ -135,6 +168,8 @@ TABLES: dict[str, Callable[[Row, Sequence[Row]], str]] = {
     "models": models_table,
     "cards": cards_table,
     "inspections": inspections_table,
+    "parts": parts_table,
+    "datasets": datasets_table,
     "hooks": hooks_table,
 }
 PLACE = re.compile(r"<!-- (?P<name>[a-z]+)(?P<of> [a-z0-9-]+)? -->\n.*?<!-- /(?P=name) -->", re.DOTALL)

@@ -21,7 +21,9 @@ Projections = Annotated[Annotated[int, Field(ge=1)] | Literal["auto", "exact"], 
 
 
 PROJECTIONS: Projections = Field(
-    "auto", description="random projections per step; exact; or auto: exact where that costs little, else one"
+    "auto",
+    description="random projections per step; exact; or auto: exact where that costs little, else one",
+    json_schema_extra={"symbol": "P"},
 )
 
 
@@ -37,5 +39,7 @@ class ContractiveConfig(PointConfig):
     code_activation: Choice = Field(
         Choice(name="sigmoid"), description="activation of the code", json_schema_extra={"kind": "activation"}
     )
-    contraction: aezoo.Weight = Field(0.03, description="weight of the Jacobian's squared norm")
+    contraction: aezoo.Weight = Field(
+        0.03, description="weight of the Jacobian's squared norm", json_schema_extra={"symbol": "λ"}
+    )
     projections: Projections = PROJECTIONS

@@ -17,19 +17,21 @@ class L1Options(Config):
 class FiringRateOptions(Config):
     """Options of the regularizer ``firing-rate``."""
 
-    rate: float = Field(0.05, gt=0, lt=1, description="wanted mean activation of every unit")
+    rate: float = Field(
+        0.05, gt=0, lt=1, description="wanted mean activation of every unit", json_schema_extra={"symbol": "ρ"}
+    )
 
 
 class TopKOptions(Config):
     """Options of the activation ``topk``."""
 
-    k: int = Field(8, ge=1, description="units left active")
+    k: int = Field(8, ge=1, description="units left active", json_schema_extra={"symbol": "k"})
 
 
 class BatchTopKOptions(Config):
     """Options of the activation ``batch-topk``."""
 
-    k: int = Field(8, ge=1, description="units left active, on average over a batch")
+    k: int = Field(8, ge=1, description="units left active, on average over a batch", json_schema_extra={"symbol": "k"})
 
 
 class WinnerTakeAllOptions(Config):
@@ -41,52 +43,70 @@ class WinnerTakeAllOptions(Config):
 class JumpReLUOptions(Config):
     """Options of the activation ``jumprelu``."""
 
-    threshold: float = Field(0.1, gt=0, description="every unit's threshold at first")
-    bandwidth: float = Field(0.1, gt=0, description="width of the window around a threshold that moves it")
+    threshold: float = Field(
+        0.1, gt=0, description="every unit's threshold at first", json_schema_extra={"symbol": "θ"}
+    )
+    bandwidth: float = Field(
+        0.1, gt=0, description="width of the window around a threshold that moves it", json_schema_extra={"symbol": "ε"}
+    )
 
 
 class SparseL1Config(PointConfig):
     """Options of ``sparse-l1``."""
 
-    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code")
+    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code", json_schema_extra={"symbol": "Z"})
     hidden: aezoo.Sizes = Field((), description="sizes of the encoder's hidden layers, mirrored")
     code_activation: Choice = Field(
         Choice(name="relu"), description="activation of the code", json_schema_extra={"kind": "activation"}
     )
-    l1: aezoo.Weight = Field(0.05, description="weight of the code's absolute sum: 1/b of a Laplace prior")
+    l1: aezoo.Weight = Field(
+        0.05, description="weight of the code's absolute sum: 1/b of a Laplace prior", json_schema_extra={"symbol": "λ"}
+    )
     unit_norm: bool = Field(True, description="keep the decoder's atoms at unit length")
 
 
 class SparseKLConfig(ModelConfig):
     """Options of ``sparse-kl``; its code is sigmoid, so that an activation is a rate."""
 
-    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code")
+    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code", json_schema_extra={"symbol": "Z"})
     hidden: aezoo.Sizes = Field((), description="sizes of the encoder's hidden layers, mirrored")
-    rate: float = Field(0.05, gt=0, lt=1, description="wanted mean activation of every unit")
-    sparsity: aezoo.Weight = Field(0.1, description="weight of the divergence from that rate")
+    rate: float = Field(
+        0.05, gt=0, lt=1, description="wanted mean activation of every unit", json_schema_extra={"symbol": "ρ"}
+    )
+    sparsity: aezoo.Weight = Field(
+        0.1, description="weight of the divergence from that rate", json_schema_extra={"symbol": "λ"}
+    )
 
 
 class TopKConfig(ModelConfig):
     """Options of ``topk``."""
 
-    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code")
+    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code", json_schema_extra={"symbol": "Z"})
     hidden: aezoo.Sizes = Field((), description="sizes of the encoder's hidden layers, mirrored")
-    k: int = Field(16, ge=1, description="units left active")
+    k: int = Field(16, ge=1, description="units left active", json_schema_extra={"symbol": "k"})
 
 
 class BatchTopKConfig(ModelConfig):
     """Options of ``batch-topk``."""
 
-    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code")
+    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code", json_schema_extra={"symbol": "Z"})
     hidden: aezoo.Sizes = Field((), description="sizes of the encoder's hidden layers, mirrored")
-    k: int = Field(16, ge=1, description="units left active, on average over a batch")
+    k: int = Field(
+        16, ge=1, description="units left active, on average over a batch", json_schema_extra={"symbol": "k"}
+    )
 
 
 class JumpReLUConfig(ModelConfig):
     """Options of ``jumprelu``."""
 
-    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code")
+    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code", json_schema_extra={"symbol": "Z"})
     hidden: aezoo.Sizes = Field((), description="sizes of the encoder's hidden layers, mirrored")
-    l0: aezoo.Weight = Field(0.02, description="weight of the number of active units")
-    threshold: float = Field(0.1, gt=0, description="every unit's threshold at first")
-    bandwidth: float = Field(0.1, gt=0, description="width of the window around a threshold that moves it")
+    l0: aezoo.Weight = Field(
+        0.02, description="weight of the number of active units", json_schema_extra={"symbol": "λ"}
+    )
+    threshold: float = Field(
+        0.1, gt=0, description="every unit's threshold at first", json_schema_extra={"symbol": "θ"}
+    )
+    bandwidth: float = Field(
+        0.1, gt=0, description="width of the window around a threshold that moves it", json_schema_extra={"symbol": "ε"}
+    )

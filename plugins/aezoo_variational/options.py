@@ -36,7 +36,9 @@ class VAEConfig(VariationalConfig):
     """Options of ``vae``."""
 
     estimator: Estimator = ESTIMATOR
-    draws: int = Field(1, ge=1, le=100_000, description="draws of the posterior per example")
+    draws: int = Field(
+        1, ge=1, le=100_000, description="draws of the posterior per example", json_schema_extra={"symbol": "K"}
+    )
     gradient: Literal["reparameterised", "score-function"] = Field(
         "reparameterised", description="how the encoder learns: through the draws, or by the score function"
     )
@@ -45,23 +47,37 @@ class VAEConfig(VariationalConfig):
 class BetaVAEConfig(VAEConfig):
     """Options of ``beta-vae``."""
 
-    beta: aezoo.Weight = Field(4.0, description="weight of the KL divergence")
+    beta: aezoo.Weight = Field(4.0, description="weight of the KL divergence", json_schema_extra={"symbol": "β"})
 
 
 class IWAEConfig(VariationalConfig):
     """Options of ``iwae``."""
 
-    draws: int = Field(5, ge=1, le=100_000, description="draws of the posterior per example")
+    draws: int = Field(
+        5, ge=1, le=100_000, description="draws of the posterior per example", json_schema_extra={"symbol": "K"}
+    )
 
 
 class VQVAEConfig(ModelConfig):
     """Options of ``vq-vae``."""
 
-    latent_dim: int = Field(4, ge=1, le=1_000_000, description="size of one vector of the codebook")
-    positions: int = Field(8, ge=1, le=100_000, description="vectors that make one code")
-    codes: int = Field(64, ge=2, le=1_000_000, description="vectors in the codebook")
-    commitment: aezoo.Weight = Field(0.25, description="weight of the distance to the chosen vectors")
-    decay: float = Field(0.99, gt=0, lt=1, description="of the moving averages that the codebook follows")
+    latent_dim: int = Field(
+        4, ge=1, le=1_000_000, description="size of one vector of the codebook", json_schema_extra={"symbol": "D"}
+    )
+    positions: int = Field(
+        8, ge=1, le=100_000, description="vectors that make one code", json_schema_extra={"symbol": "P"}
+    )
+    codes: int = Field(64, ge=2, le=1_000_000, description="vectors in the codebook", json_schema_extra={"symbol": "M"})
+    commitment: aezoo.Weight = Field(
+        0.25, description="weight of the distance to the chosen vectors", json_schema_extra={"symbol": "β"}
+    )
+    decay: float = Field(
+        0.99,
+        gt=0,
+        lt=1,
+        description="of the moving averages that the codebook follows",
+        json_schema_extra={"symbol": "γ"},
+    )
     restart: float = Field(
         0.1, ge=0, lt=1, description="vectors used less than this share of the mean use are restarted"
     )
