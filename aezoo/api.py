@@ -35,6 +35,15 @@ def train(model: str | Autoencoder = "contractive", data: Any = "digits", **argu
         DataError: data that is missing, malformed or does not fit the model.
         OutputError: the folder exists or cannot be written.
         DivergenceError: the loss stopped being finite; what was written before stays.
+
+    Examples:
+        >>> run = aezoo.train("contractive", "digits", latent_dim=4, epochs=2, out="runs/mine")
+        >>> run.model.encode(run.splits.test.rows()).shape
+        torch.Size([359, 4])
+        >>> aezoo.train("contractive", "digits", latent_dims=4)
+        Traceback (most recent call last):
+            ...
+        aezoo.errors.UnknownNameError: model 'contractive' has no option 'latent_dims', nor has training; did you ...
     """
     return prepare(model, Job.of({"data": data, **arguments})).go()
 
@@ -49,6 +58,12 @@ def load(path: str | Path, *, into: Autoencoder | None = None, device: str = "cp
 
     Raises:
         CheckpointError: the file is missing, broken or foreign, or its model is not installed.
+
+    Examples:
+        >>> model = aezoo.load("runs/vae")
+        >>> x = np.zeros((4, 1, 8, 8))
+        >>> model.encode(x).shape, model.reconstruct(x).shape, model.score(x, draws=10).shape
+        ((4, 2), (4, 1, 8, 8), (4,))
     """
     return load_model(path, device, into)[0]
 
@@ -79,6 +94,11 @@ def inspect(
     Raises:
         UsageError, DataError, CheckpointError: something unknown, out of range, missing, or that does not fit.
         CapabilityError: the model's parts cannot give what is asked.
+
+    Examples:
+        >>> found = aezoo.inspect("runs/vae", "dimensions")
+        >>> found.figures["code_size"], found.picture is not None
+        (2, True)
     """
     if isinstance(run, Run):
         model = run.model

@@ -27,7 +27,18 @@ MOST_DEPTH = 32
 
 
 class Config(BaseModel):
-    """A frozen set of options: unknown keys, wrong types, NaN and infinity are refused."""
+    """A frozen set of options: unknown keys, wrong types, NaN and infinity are refused.
+
+    Examples:
+        >>> class Options(aezoo.Config):
+        ...     width: int = 3
+        >>> Options.parse({"width": 5}).width
+        5
+        >>> Options.parse({"widht": 5})
+        Traceback (most recent call last):
+            ...
+        aezoo.errors.UnknownNameError: Options has no option 'widht'; did you mean 'width'? Its options: width.
+    """
 
     # built when first used: a command that looks one model up need not wait for the options of all others
     model_config = ConfigDict(
@@ -133,6 +144,12 @@ class Choice(Config):
     """A registered part chosen by name, with its options: ``"topk=8"`` or ``"mlp,tied=true,dropout=0.1"`` as text.
 
     ``value`` is the bare value behind the first ``=``; it sets the part's first option.
+
+    Examples:
+        >>> aezoo.Choice.model_validate("mlp,tied=true")
+        Choice(name='mlp', value=None, options={'tied': True})
+        >>> str(aezoo.Choice(name="topk", value=8))
+        'topk=8'
     """
 
     name: str
@@ -166,6 +183,11 @@ class DataSpec(Config):
     ``shape`` is ``(D,)`` for a table and ``(C, H, W)`` for images. ``low`` and ``high`` bound the raw values where
     they are known for every datum to come, not only for those seen. ``levels`` is the number of distinct values, from
     ``low`` to ``high`` in equal steps, of discrete data. ``scaling`` is what preprocessing ``auto`` means for it.
+
+    Examples:
+        >>> spec = aezoo.DataSpec(shape=(1, 8, 8), low=0, high=16, scaling="scale")
+        >>> spec.size, spec.is_image
+        (64, True)
     """
 
     name: str = "data"

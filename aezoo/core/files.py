@@ -49,6 +49,12 @@ def write_whole(path: str | Path, write: Callable[[Path], None]) -> None:
 
     Raises:
         OutputError: the folder is missing or not writable, or the disk is full; an older file then stays as it was.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> aezoo.training.write_whole("rows.bin", lambda path: path.write_bytes(b"123") and None)
+        >>> Path("rows.bin").read_text()
+        '123'
     """
     path = Path(path)
     # known before there is a file, so that nothing can come between the two and leave it behind
@@ -69,7 +75,14 @@ def write_whole(path: str | Path, write: Callable[[Path], None]) -> None:
 
 
 def write_text(path: str | Path, text: str) -> None:
-    """``write_whole`` for a text."""
+    """``write_whole`` for a text.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> aezoo.training.write_text("note.txt", "one line\\n")
+        >>> Path("note.txt").read_text()
+        'one line\\n'
+    """
 
     def write(beside: Path) -> None:
         beside.write_text(text, encoding="utf-8")

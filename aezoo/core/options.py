@@ -17,7 +17,13 @@ MOST_REGULARIZERS = 100
 
 
 class WeightedChoice(Choice):
-    """A registered regularizer chosen by name and weight: ``"l1=0.01"`` or ``"l1=linear:0:0.01:500"`` as text."""
+    """A registered regularizer chosen by name and weight: ``"l1=0.01"`` or ``"l1=linear:0:0.01:500"`` as text.
+
+    Examples:
+        >>> choice = aezoo.WeightedChoice.model_validate("l1=linear:0:0.1:500")
+        >>> choice.name, choice.weight.at(250)
+        ('l1', 0.05)
+    """
 
     weight: Weight = 1.0
 
@@ -45,6 +51,10 @@ class ModelConfig(Config):
 
     A field that names a registered part says of which ``kind``, so that the command line can list what there is and a
     saved config can spell out the part's own options.
+
+    Examples:
+        >>> aezoo.ModelConfig(latent_dim=4, hidden="64,32").hidden
+        (64, 32)
     """
 
     latent_dim: int = Field(16, ge=1, le=1_000_000, description="size of the code", json_schema_extra={"symbol": "Z"})
@@ -74,7 +84,12 @@ class ModelConfig(Config):
 
 
 class PointConfig(ModelConfig):
-    """Options of every model whose encoder is deterministic."""
+    """Options of every model whose encoder is deterministic.
+
+    Examples:
+        >>> str(aezoo.PointConfig(code_activation="topk=8").code_activation)
+        'topk=8'
+    """
 
     code_activation: Choice = Field(
         Choice(name="identity"),
@@ -89,7 +104,16 @@ def _every(text: str) -> str:
 
 
 class TrainConfig(Config):
-    """How a model is trained."""
+    """How a model is trained.
+
+    Examples:
+        >>> aezoo.TrainConfig(epochs=3, optimizer="sgd", momentum=0.9).lr
+        0.001
+        >>> aezoo.TrainConfig.parse({"lr": -1.0}, owner="training")
+        Traceback (most recent call last):
+            ...
+        aezoo.errors.UsageError: training: lr: input should be greater than 0 (got -1.0)
+    """
 
     epochs: int | None = Field(
         None, ge=1, description="passes over the training split (default: enough for 2000 steps, at least 10)"

@@ -29,6 +29,11 @@ def binarized(dataset: Dataset, how: Binarize = "dynamic", seed: int = 0) -> Dat
     Raises:
         UsageError: no such way.
         DataError: the range of the values is not known, values lie outside, or the rows are those of a torch dataset.
+
+    Examples:
+        >>> ones = aezoo.data.binarized(aezoo.data.open_data("digits"), "static")
+        >>> ones.all().rows().unique().tolist()
+        [0, 1]
     """
     if how == "none":
         return dataset

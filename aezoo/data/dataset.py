@@ -37,6 +37,13 @@ class Dataset:
     ``open_data`` reloads this from, ``truth`` holds the arrays that generated synthetic data. ``rates`` (N, *X) are
     probabilities of a one, by which each batch of training is drawn afresh while all else sees ``x``. Raises DataError
     for values, labels or indices that do not fit.
+
+    Examples:
+        >>> data = aezoo.Dataset(np.zeros((10, 3)), spec=aezoo.DataSpec(name="zeros", shape=(3,)))
+        >>> data
+        Dataset('zeros', 10 rows of shape (3,))
+        >>> len(data.test)
+        2
     """
 
     def __init__(
@@ -90,7 +97,13 @@ class Dataset:
 
 
 class Split:
-    """Some rows of a dataset, in the order of ``index`` (n,)."""
+    """Some rows of a dataset, in the order of ``index`` (n,).
+
+    Examples:
+        >>> split = run.splits.test
+        >>> len(split), split.rows().shape, split.labels.shape
+        (359, torch.Size([359, 1, 8, 8]), (359,))
+    """
 
     def __init__(self, dataset: Dataset, index: Index) -> None:
         self.dataset = dataset
@@ -153,7 +166,12 @@ class Split:
 
 
 class Splits(NamedTuple):
-    """What is learned from, what decides when to stop, and what the result is measured on."""
+    """What is learned from, what decides when to stop, and what the result is measured on.
+
+    Examples:
+        >>> [len(split) for split in aezoo.data.open_data("digits").split(validation=100)]
+        [1338, 100, 359]
+    """
 
     train: Split
     validation: Split

@@ -24,6 +24,10 @@ def infer_spec(x: Any, name: str = "data") -> DataSpec:
     0 or 1 have that range and two levels, bytes have 0..255, images of floats within [0, 1] have that range; anything
     else has no known range and is standardised. Of a torch dataset only the first item is looked at, so its range is
     a guess, and its images must be channels first. Raises DataError for other shapes.
+
+    Examples:
+        >>> aezoo.data.infer_spec(np.random.default_rng(0).normal(size=(50, 3))).shape
+        (3,)
     """
     if isinstance(x, torch.utils.data.Dataset):
         return _spec_of_item(first_item(x, name), name)

@@ -42,6 +42,16 @@ def open_data(
     is an array, a tensor, nested lists, a torch dataset, or a Dataset already. ``labels`` are those of an array or of
     a file that has none, or the path of a file of labels. ``data_dir`` is the folder of a named dataset that reads one.
     Raises UnknownNameError, UsageError for options that do not fit, DataError for data that is missing or malformed.
+
+    Examples:
+        >>> aezoo.data.open_data("swiss-roll,rows=500,noise=0.1")
+        Dataset('swiss-roll', 500 rows of shape (3,))
+        >>> aezoo.data.open_data(np.zeros((20, 4)) + np.arange(4), labels=np.arange(20) % 2)
+        Dataset('data', 20 rows of shape (4,))
+        >>> aezoo.data.open_data("no-such.npy")
+        Traceback (most recent call last):
+            ...
+        aezoo.errors.DataError: no file 'no-such.npy': check the path.
     """
     if not isinstance(data, (str, os.PathLike)):
         return _in_memory(data, labels, data_dir, options)
@@ -61,6 +71,10 @@ def reopen(source: dict[str, Any], *, labels: Any = None, data_dir: str | os.Pat
     """The dataset whose ``source`` was recorded; ``labels`` and ``data_dir`` replace the recorded ones.
 
     Raises as ``open_data``, and UsageError when the data was given in Python, so that nothing says where it is.
+
+    Examples:
+        >>> aezoo.data.reopen(run.dataset.source)
+        Dataset('digits', 1797 rows of shape (1, 8, 8))
     """
     malformed = "what the run says of its data is not what aezoo train writes: name the data by --data."
     if not isinstance(source, dict):

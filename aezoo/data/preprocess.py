@@ -24,6 +24,11 @@ class Preprocess(Scaling):
 
     The buffers have their final shape from construction: (D,) for a fitted map of a table, (C, 1, 1) for one of
     images, () for a map that is not fitted. They stay float64 when the model is cast to another dtype.
+
+    Examples:
+        >>> scale = aezoo.data.Preprocess("scale", aezoo.DataSpec(shape=(2,), low=0, high=16))
+        >>> scale(torch.tensor([[0.0, 16.0]])).tolist(), scale.inverse(torch.tensor([[0.5, 1.0]])).tolist()
+        ([[0.0, 1.0]], [[8.0, 16.0]])
     """
 
     def __init__(self, kind: Kind, spec: DataSpec, clip: bool = False) -> None:
@@ -123,6 +128,10 @@ def make_preprocess(kind: str, spec: DataSpec, clip: bool = False) -> Preprocess
     ``clip`` clamps scaled values to [0, 1], for likelihoods with that support: "minmax" knows the range of the
     training rows alone, and later rows may exceed it. Raises UsageError for an unknown kind, and for "scale" where
     the range is unknown; CompositionError for ``clip`` where scaled data has no such range.
+
+    Examples:
+        >>> aezoo.data.make_preprocess("standardize", aezoo.DataSpec(shape=(3,))).kind
+        'standardize'
     """
     scaled = scaled_spec(kind, spec)
     if clip and (scaled.low is None or scaled.high is None or scaled.low < 0 or scaled.high > 1):
@@ -134,7 +143,13 @@ def make_preprocess(kind: str, spec: DataSpec, clip: bool = False) -> Preprocess
 
 
 def scaled_spec(kind: str, spec: DataSpec) -> DataSpec:
-    """The spec of the data that the network sees after ``make_preprocess(kind, spec)``; raises UsageError as that."""
+    """The spec of the data that the network sees after ``make_preprocess(kind, spec)``; raises UsageError as that.
+
+    Examples:
+        >>> spec = aezoo.DataSpec(shape=(2,), low=0, high=255)
+        >>> aezoo.data.scaled_spec("scale", spec).high
+        1.0
+    """
     resolved = _resolve(kind, spec)
     if resolved == "none":
         return spec

@@ -21,6 +21,10 @@ def negative_elbo(model: Autoencoder, split: Split, *, draws: int = 10, seed: in
         CapabilityError: the model has no such bound.
         DataError: the split has no rows.
         UsageError: ``draws`` is below 1.
+
+    Examples:
+        >>> aezoo.evaluation.negative_elbo(run.model, split, draws=5) < 1000
+        True
     """
     need(model, ("bound",), "an evidence bound", "a variational model such as vae")
     size = model.rows_a_pass(max(1, draws))
@@ -41,6 +45,10 @@ def bits_per_dim(model: Autoencoder, nats: float) -> float:
 
     Raises:
         CapabilityError: the likelihood is neither a density nor a probability of the data.
+
+    Examples:
+        >>> aezoo.evaluation.bits_per_dim(run.model, 0.0)
+        4.0
     """
     need(model, ("density", "mass"), "bits per dimension", "a variational model such as vae with likelihood gaussian")
     if "density" in model.capabilities and model.preprocess is not None:

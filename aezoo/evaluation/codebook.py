@@ -20,6 +20,10 @@ def code_counts(model: Autoencoder, split: Split) -> Array:
     Raises:
         CapabilityError: the model's codes are not discrete.
         DataError: the split has no rows.
+
+    Examples:
+        >>> aezoo.evaluation.code_counts(codebook.model, split).shape
+        (64,)
     """
     need(model, ("discrete",), "a codebook", "vq-vae")
     counts: Array | None = None
@@ -33,6 +37,11 @@ def code_counts(model: Autoencoder, split: Split) -> Array:
 
 
 def perplexity(counts: Array) -> float:
-    """exp of the entropy of the frequencies ``counts`` (K,): K when all are used alike, 1 when one alone is."""
+    """exp of the entropy of the frequencies ``counts`` (K,): K when all are used alike, 1 when one alone is.
+
+    Examples:
+        >>> round(aezoo.evaluation.perplexity(np.array([5, 5, 0])), 6)
+        2.0
+    """
     share = counts[counts > 0] / counts.sum()
     return float(np.exp(-(share * np.log(share)).sum()))

@@ -21,32 +21,61 @@ def active(codes: Array) -> Array:
 
     That threshold means something next to a prior of unit scale: a unit that the posterior ignores stays near it.
     Burda et al. 2016, arXiv:1509.00519, section 5.2.
+
+    Examples:
+        >>> aezoo.evaluation.active(np.array([[0.0, 1.0], [0.0, 2.0]])).tolist()
+        [False, True]
     """
     return np.asarray(codes.var(axis=0, dtype=np.float64) > ACTIVE_VARIANCE)
 
 
 def active_units(codes: Array) -> int:
-    """How many values of codes (n, Z) are ``active``."""
+    """How many values of codes (n, Z) are ``active``.
+
+    Examples:
+        >>> aezoo.evaluation.active_units(np.array([[0.0, 1.0], [0.0, 2.0]]))
+        1
+    """
     return int(active(codes).sum())
 
 
 def l0(codes: Array) -> float:
-    """The mean number of values above 1e-6 in size in a code, of codes (n, Z)."""
+    """The mean number of values above 1e-6 in size in a code, of codes (n, Z).
+
+    Examples:
+        >>> aezoo.evaluation.l0(np.array([[0.0, 1.0], [2.0, 3.0]]))
+        1.5
+    """
     return float((np.abs(codes) > ZERO).sum(axis=1).mean())
 
 
 def dead_units(codes: Array) -> int:
-    """How many values of codes (n, Z) never exceed 1e-6 in size on any of the rows."""
+    """How many values of codes (n, Z) never exceed 1e-6 in size on any of the rows.
+
+    Examples:
+        >>> aezoo.evaluation.dead_units(np.array([[0.0, 1.0], [0.0, 0.0]]))
+        1
+    """
     return int((firing_rates(codes) == 0).sum())
 
 
 def firing_rates(codes: Array) -> Array:
-    """The share of the rows on which each value of codes (n, Z) exceeds 1e-6 in size: (Z,)."""
+    """The share of the rows on which each value of codes (n, Z) exceeds 1e-6 in size: (Z,).
+
+    Examples:
+        >>> aezoo.evaluation.firing_rates(np.array([[0.0, 1.0], [2.0, 3.0]])).tolist()
+        [0.5, 1.0]
+    """
     return np.asarray((np.abs(codes) > ZERO).mean(axis=0))
 
 
 def code_shape(model: Autoencoder) -> tuple[int, ...]:
-    """The shape *Z of one code."""
+    """The shape *Z of one code.
+
+    Examples:
+        >>> aezoo.evaluation.code_shape(run.model)
+        (2,)
+    """
     with torch.no_grad(), model.evaluating():
         x = torch.zeros((1, *model.spec.shape), dtype=model.dtype, device=model.device)
         return tuple(model.code(x).shape[1:])

@@ -26,7 +26,13 @@ DRAWS = 64
 
 
 class Activity(NamedTuple):
-    """How much each value of a code is used."""
+    """How much each value of a code is used.
+
+    Examples:
+        >>> activity = aezoo.evaluation.code_activity(run.model, split)
+        >>> activity.measure, activity.values.shape
+        ('KL', (2,))
+    """
 
     measure: Literal["KL", "variance"]
     """The mean KL to the prior in nats, or the variance of the posterior mean where there is no such KL."""
@@ -50,7 +56,12 @@ class Quantiles(NamedTuple):
 
 
 def split_codes(model: Autoencoder, split: Split) -> Array:
-    """The posterior means (n, Z) of a split, checked; raises DataError where there are no rows or no finite codes."""
+    """The posterior means (n, Z) of a split, checked; raises DataError where there are no rows or no finite codes.
+
+    Examples:
+        >>> aezoo.evaluation.split_codes(run.model, split).shape
+        (359, 2)
+    """
     codes = encode_split(model, filled(split))
     if not np.isfinite(codes).all():
         raise DataError("the model's codes are not finite: it has diverged, train it anew with a lower lr.")
@@ -89,6 +100,10 @@ def dimension_divergence(model: Autoencoder, split: Split, *, seed: int = 0) -> 
     Raises:
         CapabilityError: no prior, or codes whose values have no density of their own.
         DataError: no rows.
+
+    Examples:
+        >>> aezoo.evaluation.dimension_divergence(run.model, split).shape
+        (2,)
     """
     need(model, ("bound",), "the KL of each value of the code", "a variational model such as vae")
     total: Any = 0.0
@@ -119,6 +134,10 @@ def code_activity(model: Autoencoder, split: Split, *, seed: int = 0) -> Activit
 
     Raises:
         DataError: no rows, or codes that are not finite.
+
+    Examples:
+        >>> aezoo.evaluation.code_activity(topk.model, split).measure
+        'variance'
     """
     try:
         return Activity("KL", dimension_divergence(model, split, seed=seed))
@@ -130,6 +149,12 @@ def code_quantiles(model: Autoencoder, codes: Array, levels: Array) -> Quantiles
     """Quantiles of each value of the code at ``levels`` in (0, 1): the prior's, else those of ``codes`` (n, Z).
 
     A Gaussian and a Laplace prior have them in closed form; a mixture has not, and a deterministic model has no prior.
+
+    Examples:
+        >>> codes = run.model.encode(split.rows()).numpy()
+        >>> found = aezoo.evaluation.code_quantiles(run.model, codes, np.array([0.5]))
+        >>> found.values.tolist(), found.source
+        ([[0.0, 0.0]], 'the prior')
     """
     if model.prior is not None:
         with torch.no_grad(), model.evaluating():

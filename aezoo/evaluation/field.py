@@ -31,6 +31,10 @@ def displacement(model: Autoencoder, x: Rows) -> Any:
 
     Raises:
         DataError: rows of another shape, or values that are not finite.
+
+    Examples:
+        >>> aezoo.evaluation.displacement(moons.model, [[0.5, 1.0]]).shape
+        (1, 2)
     """
     rows, single = checked_rows(model, x)
     return given_back(x, _displaced(model, rows.double()).to(model.dtype), single)
@@ -45,6 +49,10 @@ def walk(model: Autoencoder, x: Rows, steps: int = 30, rate: float = 1.0) -> Any
     Raises:
         UsageError: ``steps`` is below 1, or ``rate`` is not a positive number.
         DataError: rows of another shape, or values that are not finite.
+
+    Examples:
+        >>> aezoo.evaluation.walk(moons.model, [[0.5, 1.0]], steps=4).shape
+        (5, 1, 2)
     """
     if steps < 1:
         raise UsageError(f"steps must be at least 1 (got {steps}).")
@@ -60,7 +68,12 @@ def walk(model: Autoencoder, x: Rows, steps: int = 30, rate: float = 1.0) -> Any
 
 
 def nearest_distance(points: Array, rows: Array) -> Array:
-    """The distance (n,) of each of ``points`` (n, D) to the nearest of ``rows`` (m, D)."""
+    """The distance (n,) of each of ``points`` (n, D) to the nearest of ``rows`` (m, D).
+
+    Examples:
+        >>> aezoo.evaluation.nearest_distance(np.array([[0.0, 0.0]]), np.array([[3.0, 4.0], [9.0, 9.0]])).tolist()
+        [5.0]
+    """
     from sklearn.neighbors import NearestNeighbors
 
     return np.asarray(NearestNeighbors(n_neighbors=1).fit(rows).kneighbors(points)[0][:, 0])

@@ -28,7 +28,13 @@ DRAWS_A_STEP = 8
 
 
 class Gap(NamedTuple):
-    """Bounds and likelihoods of n rows, nats of preprocessed data."""
+    """Bounds and likelihoods of n rows, nats of preprocessed data.
+
+    Examples:
+        >>> gap = aezoo.evaluation.inference_gap(run.model, aezoo.evaluation.some_rows(split, 5), draws=10, steps=3)
+        >>> gap.bound.shape, gap.optimised.shape
+        ((5,), (5,))
+    """
 
     log_likelihood: Array
     """log p(x) (n,), by importance sampling from that of both posteriors with the larger effective sample size."""
@@ -60,6 +66,11 @@ def inference_gap(model: Autoencoder, split: Split, *, draws: int = 1000, steps:
         CapabilityError: the model has no likelihood, or its posterior is not made of independent Gaussians.
         DataError: the split has no rows.
         UsageError: ``draws`` or ``steps`` is below 1.
+
+    Examples:
+        >>> rows = aezoo.evaluation.some_rows(split, 5)
+        >>> aezoo.evaluation.inference_gap(run.model, rows, draws=10, steps=3).log_likelihood.shape
+        (5,)
     """
     need(model, ("bound",), "a gap between bound and likelihood", VARIATIONAL)
     if draws < 1 or steps < 1:

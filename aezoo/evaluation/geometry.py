@@ -36,7 +36,13 @@ NO_DERIVATIVE = (
 
 
 class Tangents(NamedTuple):
-    """The directions in which the code moves most."""
+    """The directions in which the code moves most.
+
+    Examples:
+        >>> found = aezoo.evaluation.tangents(run.model, split.rows()[0], count=2)
+        >>> found.stretch.shape, found.directions.shape
+        (torch.Size([2]), torch.Size([2, 1, 8, 8]))
+    """
 
     stretch: Any
     """(B, C), singular values in falling order: how far the code moves for a small step along each direction."""
@@ -60,6 +66,10 @@ def encoder_jacobian(model: Autoencoder, x: Rows) -> Any:
     Raises:
         CapabilityError: the encoder has a batch normalisation, or no derivative.
         DataError: rows of another shape, or values that are not finite.
+
+    Examples:
+        >>> aezoo.evaluation.encoder_jacobian(run.model, split.rows()[:3]).shape
+        torch.Size([3, 2, 64])
     """
     rows, single = checked_rows(model, x)
     jacobian = torch.cat(list(_jacobians(model, [rows])))
@@ -71,6 +81,10 @@ def jacobian_norm(model: Autoencoder, x: Rows) -> Any:
 
     Takes no memory for the Jacobian itself. The contractive penalty is its square. Returns and raises as
     ``encoder_jacobian``; () for one datum.
+
+    Examples:
+        >>> aezoo.evaluation.jacobian_norm(run.model, split.rows()[:3]).shape
+        torch.Size([3])
     """
     rows, single = checked_rows(model, x)
     norms = []
@@ -90,6 +104,10 @@ def jacobian_spectrum(model: Autoencoder, split: Split) -> Array:
     Raises:
         CapabilityError: as ``encoder_jacobian``.
         DataError: there are no rows, or the derivative is not finite.
+
+    Examples:
+        >>> aezoo.evaluation.jacobian_spectrum(run.model, aezoo.evaluation.some_rows(split, 4)).shape
+        (4, 2)
     """
     jacobians = _jacobians(model, filled(split).batches(model.rows_a_pass()))
     return np.concatenate([torch.linalg.svdvals(jacobian).double().cpu().numpy() for jacobian in jacobians])
@@ -99,6 +117,10 @@ def effective_rank(spectrum: Array) -> Array:
     """exp of the entropy of the singular values (n, R), each row's scaled to sum to 1: (n,), between 1 and R.
 
     0 for a row whose values are all 0. Roy & Vetterli 2007, "The effective rank".
+
+    Examples:
+        >>> aezoo.evaluation.effective_rank(np.array([[1.0, 1.0, 0.0]])).round(6).tolist()
+        [2.0]
     """
     total = spectrum.sum(axis=1, keepdims=True)
     share = spectrum / np.where(total > 0, total, 1)
@@ -118,6 +140,10 @@ def tangents(model: Autoencoder, x: Rows, count: int = 8) -> Tangents:
     Raises:
         CapabilityError, DataError: as ``encoder_jacobian``.
         UsageError: ``count`` is below 1.
+
+    Examples:
+        >>> aezoo.evaluation.tangents(run.model, split.rows()[0], count=1).directions.shape
+        torch.Size([1, 1, 8, 8])
     """
     if count < 1:
         raise UsageError(f"count must be at least 1 (got {count}).")
@@ -144,6 +170,10 @@ def saturation(model: Autoencoder, split: Split) -> float:
 
     Raises:
         CapabilityError: the code ends in another activation, which is not flat at both ends.
+
+    Examples:
+        >>> 0 <= aezoo.evaluation.saturation(contractive.model, split) <= 1
+        True
     """
     activation = model.encoder.activation if isinstance(model.encoder, PointEncoder) else None
     if not isinstance(activation, nn.Sigmoid | nn.Tanh):

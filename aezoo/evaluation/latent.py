@@ -32,7 +32,13 @@ MOST_VALUES = 1 << 26
 
 
 class ClassMeans(NamedTuple):
-    """The mean reconstruction of each class."""
+    """The mean reconstruction of each class.
+
+    Examples:
+        >>> found = aezoo.evaluation.class_means(run.model, split)
+        >>> found.classes.tolist(), found.means.shape
+        ([0, 1, 2, 3, 4, 5, 6, 7, 8, 9], (10, 1, 8, 8))
+    """
 
     classes: Array
     """(C,) class numbers, ascending."""
@@ -43,7 +49,13 @@ class ClassMeans(NamedTuple):
 
 
 class Plane(NamedTuple):
-    """Data decoded over a plane of codes."""
+    """Data decoded over a plane of codes.
+
+    Examples:
+        >>> plane = aezoo.evaluation.latent_plane(run.model, split, points=5)
+        >>> plane.dims, plane.data.shape
+        ((0, 1), (5, 5, 1, 8, 8))
+    """
 
     dims: tuple[int, int]
     across: Array
@@ -57,7 +69,13 @@ class Plane(NamedTuple):
 
 
 class Traversal(NamedTuple):
-    """Data decoded while one value of a row's code moves."""
+    """Data decoded while one value of a row's code moves.
+
+    Examples:
+        >>> found = aezoo.evaluation.latent_traversal(run.model, split, steps=5)
+        >>> found.dims, found.data.shape
+        ((0, 1), (2, 5, 1, 8, 8))
+    """
 
     dims: tuple[int, ...]
     values: Array
@@ -71,7 +89,13 @@ class Traversal(NamedTuple):
 
 
 class Interpolation(NamedTuple):
-    """Data decoded on the way between the codes of two rows."""
+    """Data decoded on the way between the codes of two rows.
+
+    Examples:
+        >>> found = aezoo.evaluation.latent_interpolation(run.model, split, between=(0, 3), steps=5)
+        >>> found.between, found.ways["straight"].shape
+        ((0, 3), (5, 1, 8, 8))
+    """
 
     between: tuple[int, int]
     originals: Array
@@ -97,7 +121,12 @@ class Interpolation(NamedTuple):
 
 
 def decode(model: Autoencoder, codes: Array) -> Array:
-    """The likelihood's mean (n, *X), raw units, at codes (n, Z); in bounded passes, in evaluation mode."""
+    """The likelihood's mean (n, *X), raw units, at codes (n, Z); in bounded passes, in evaluation mode.
+
+    Examples:
+        >>> aezoo.evaluation.decode(run.model, np.zeros((3, 2))).shape
+        (3, 1, 8, 8)
+    """
     shape = code_shape(model)
     decoded = torch.empty((len(codes), *model.spec.shape), dtype=model.dtype)
     size = model.rows_a_pass()
@@ -111,7 +140,12 @@ def decode(model: Autoencoder, codes: Array) -> Array:
 
 
 def raw_rows(split: Split, numbers: Sequence[int]) -> Tensor:
-    """Rows (n, *X) of a split by their numbers; raises UsageError for one that is not there."""
+    """Rows (n, *X) of a split by their numbers; raises UsageError for one that is not there.
+
+    Examples:
+        >>> aezoo.evaluation.raw_rows(split, [0, 5]).shape
+        torch.Size([2, 1, 8, 8])
+    """
     for number in numbers:
         if not 0 <= number < len(split):
             raise UsageError(f"there is no row {number}: this split has {len(split)} rows, numbered from 0.")
@@ -175,6 +209,10 @@ def latent_plane(
         CapabilityError: the code has one value, or comes from a codebook.
         UsageError: dims that are not there or not two, or more data than fit.
         DataError: no rows, or codes that are not finite.
+
+    Examples:
+        >>> aezoo.evaluation.latent_plane(run.model, split, points=3).across.shape
+        (3,)
     """
     _refuse_discrete(model)
     some = some_rows(split, ROWS, seed)
@@ -218,6 +256,10 @@ def latent_traversal(
         CapabilityError: the code comes from a codebook.
         UsageError: a row or a dim that is not there, or more data than fit.
         DataError: no rows, or codes that are not finite.
+
+    Examples:
+        >>> aezoo.evaluation.latent_traversal(run.model, split, index=2, dims=[1], steps=3).values.shape
+        (1, 3)
     """
     _refuse_discrete(model)
     row = raw_rows(split, [index])
@@ -246,6 +288,10 @@ def interpolate(a: Array, b: Array, steps: int, how: How = "straight") -> Array:
 
     Raises:
         UsageError: fewer than two steps, codes of different shapes, or no such way.
+
+    Examples:
+        >>> aezoo.evaluation.interpolate(np.array([0.0, 0.0]), np.array([2.0, 4.0]), 3).tolist()
+        [[0.0, 0.0], [1.0, 2.0], [2.0, 4.0]]
     """
     if steps < 2:
         raise UsageError(f"a way has two ends, and steps is {steps}: give at least 2.")
@@ -287,6 +333,11 @@ def latent_interpolation(
     Raises:
         UsageError: not two rows, a row that is not there, fewer than two steps, or more data than fit.
         DataError: codes that are not finite.
+
+    Examples:
+        >>> found = aezoo.evaluation.latent_interpolation(run.model, split, steps=4)
+        >>> sorted(found.ways), found.codes.shape
+        (['sphere', 'straight'], (2, 2))
     """
     if len(between) != 2:
         raise UsageError(f"a way leads between two rows, and between names {len(between)}: give two, such as 0,1.")
@@ -307,6 +358,10 @@ def class_means(model: Autoencoder, split: Split) -> ClassMeans:
 
     Raises:
         DataError: the split has no rows or no labels, or more than 100 classes.
+
+    Examples:
+        >>> aezoo.evaluation.class_means(run.model, split).counts.sum().item() == len(split)
+        True
     """
     labels = split.labels
     if labels is None or not len(labels):

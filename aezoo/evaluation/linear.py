@@ -22,7 +22,13 @@ PROBES = 8
 
 
 class LinearDecoder(NamedTuple):
-    """A decoder that is an affine map, in preprocessed units: the mean of x given z is weight·z + bias."""
+    """A decoder that is an affine map, in preprocessed units: the mean of x given z is weight·z + bias.
+
+    Examples:
+        >>> decoder = aezoo.evaluation.linear_decoder(linear.model)
+        >>> decoder.weight.shape, decoder.bias.shape
+        ((64, 16), (64,))
+    """
 
     weight: Array
     """(D, Z)."""
@@ -37,6 +43,10 @@ def linear_decoder(model: Autoencoder) -> LinearDecoder:
 
     Raises:
         CapabilityError: the decoder is not affine.
+
+    Examples:
+        >>> aezoo.evaluation.linear_decoder(linear.model).weight.shape
+        (64, 16)
     """
     shape = code_shape(model)
     size = math.prod(shape)
@@ -74,6 +84,10 @@ def principal_angles(a: Array, b: Array) -> Array:
 
     By their cosines and their sines, which are exact near 90° and 0°. Björck & Golub 1973, "Numerical methods for
     computing angles between linear subspaces".
+
+    Examples:
+        >>> aezoo.evaluation.principal_angles(np.eye(3)[:, :1], np.eye(3)[:, 1:2]).round(6).tolist()
+        [90.0]
     """
     first, second = sorted((_basis(a), _basis(b)), key=lambda basis: -basis.shape[1])
     inside = first.T @ second
@@ -97,6 +111,11 @@ def linear_log_likelihood(decoder: LinearDecoder, rows: Array) -> float:
 
     Raises:
         UsageError: the decoder has no variance.
+
+    Examples:
+        >>> decoder = aezoo.evaluation.LinearDecoder(np.zeros((2, 1)), np.zeros(2), variance=1.0)
+        >>> round(aezoo.evaluation.linear_log_likelihood(decoder, np.zeros((5, 2))), 4)
+        -1.8379
     """
     if decoder.variance is None or decoder.variance <= 0:
         raise UsageError("a linear model has a density by one Gaussian variance, and this one has none.")
@@ -120,6 +139,11 @@ def ppca(train: Array, components: int) -> LinearDecoder:
     Raises:
         UsageError: as many components as values of a datum, or more, leave no noise.
         DataError: the rows vary in no more directions than there are components, so the density has no bound.
+
+    Examples:
+        >>> rows = np.random.default_rng(0).normal(size=(200, 3))
+        >>> aezoo.evaluation.ppca(rows, 1).weight.shape
+        (3, 1)
     """
     size = train.shape[1]
     if not 0 <= components < size:
@@ -143,12 +167,23 @@ def ppca_log_likelihood(train: Array, rows: Array, components: int) -> float:
 
     On the training rows no other linear-Gaussian model of as many components is above it, nor the bound of a linear
     variational autoencoder. Lucas et al. 2019, "Don't blame the ELBO!", arXiv:1911.02469. Raises as ``ppca``.
+
+    Examples:
+        >>> rows = np.random.default_rng(0).normal(size=(200, 3))
+        >>> aezoo.evaluation.ppca_log_likelihood(rows, rows, 1) < 0
+        True
     """
     return linear_log_likelihood(ppca(train, components), rows)
 
 
 def rebuilt_variances(decoder: LinearDecoder, codes: Array) -> Array:
-    """The variances (min(D, Z),), falling, along the principal axes of the data decoded from codes (n, Z)."""
+    """The variances (min(D, Z),), falling, along the principal axes of the data decoded from codes (n, Z).
+
+    Examples:
+        >>> decoder = aezoo.evaluation.LinearDecoder(2 * np.eye(2), np.zeros(2), variance=None)
+        >>> aezoo.evaluation.rebuilt_variances(decoder, np.array([[1.0, 0.0], [-1.0, 0.0]])).tolist()
+        [4.0, 0.0]
+    """
     covariance = np.atleast_2d(np.cov(codes, rowvar=False, bias=True))
     values, vectors = np.linalg.eigh(covariance)
     root = vectors * np.sqrt(np.maximum(values, 0.0))

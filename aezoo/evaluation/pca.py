@@ -15,7 +15,13 @@ EXACT = 3000
 
 
 class Components(NamedTuple):
-    """The leading principal components of some rows."""
+    """The leading principal components of some rows.
+
+    Examples:
+        >>> components = aezoo.evaluation.principal_components(np.diag([3.0, 2.0, 1.0]), 2)
+        >>> components.axes.shape, components.variances.shape
+        ((2, 3), (2,))
+    """
 
     mean: Array
     """(D,)."""
@@ -32,6 +38,11 @@ def principal_components(rows: Array, count: int) -> Components:
 
     n rows span n − 1 dimensions around their mean, so there are at most min(D, n − 1). Exact unless both n and D are
     beyond 3,000, where the solver is randomised and may find a little too little variance.
+
+    Examples:
+        >>> rows = np.outer(np.arange(6.0), [3.0, 4.0])
+        >>> np.abs(aezoo.evaluation.principal_components(rows, 1).axes).round(3).tolist()
+        [[0.6, 0.8]]
     """
     from sklearn.decomposition import PCA
 
@@ -54,6 +65,11 @@ def pca_squared_error(train: Array, rows: Array, components: int) -> float:
     Summed over the datum, averaged over the rows; with no component the mean alone is the reconstruction, with D
     nothing is lost. See ``principal_components`` for how many there are, and how exact. A linear autoencoder's optimum:
     Baldi & Hornik 1989, "Neural networks and principal component analysis".
+
+    Examples:
+        >>> rows = np.outer(np.arange(6.0), [1.0, 2.0])
+        >>> round(aezoo.evaluation.pca_squared_error(rows, rows, 1), 6)
+        0.0
     """
     found = principal_components(train, components)
     if len(found.axes) == train.shape[1]:

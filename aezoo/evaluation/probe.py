@@ -20,6 +20,11 @@ def probe_accuracy(train_codes: Array, train_labels: Array, codes: Array, labels
 
     Raises:
         DataError: the training labels hold fewer than two classes.
+
+    Examples:
+        >>> codes, labels = np.array([[-1.0], [1.0]] * 10), np.array([0, 1] * 10)
+        >>> aezoo.evaluation.probe_accuracy(codes, labels, codes, labels)
+        1.0
     """
     from sklearn.exceptions import ConvergenceWarning
     from sklearn.linear_model import LogisticRegression

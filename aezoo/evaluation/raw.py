@@ -34,7 +34,12 @@ def given_back(x: Rows, result: Tensor, single: bool, axis: int = 0) -> Any:
 
 
 def filled(split: Split) -> Split:
-    """``split`` itself; raises DataError where it has no rows."""
+    """``split`` itself; raises DataError where it has no rows.
+
+    Examples:
+        >>> aezoo.evaluation.filled(split) is split
+        True
+    """
     if len(split) == 0:
         raise DataError(f"this split of {split.dataset.spec.name} has no rows: look at another.")
     return split

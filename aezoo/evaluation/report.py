@@ -56,6 +56,11 @@ def evaluate(
     Raises:
         UsageError: no such split, or fewer than 1 draw.
         DataError: a row that is not finite, or of another shape than the model's.
+
+    Examples:
+        >>> results = aezoo.evaluate(run.model, run.splits)
+        >>> sorted(results)[:3]
+        ['active_units', 'bits_per_dim', 'examples']
     """
     if rows not in Splits._fields:
         raise UsageError(f"no split {rows!r}{near_misses(rows, Splits._fields)} Use train, validation or test.")

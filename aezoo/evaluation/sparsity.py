@@ -27,7 +27,13 @@ SHOWN, MOST = 8, 32
 
 
 class Feature(NamedTuple):
-    """The rows on which one unit is most active."""
+    """The rows on which one unit is most active.
+
+    Examples:
+        >>> feature = aezoo.evaluation.top_features(topk.model, split, count=3)[0]
+        >>> feature.rows.shape, 0 < feature.rate <= 1
+        ((3,), True)
+    """
 
     unit: int
     rate: float
@@ -44,6 +50,10 @@ def implied_scale(model: Autoencoder) -> float | None:
     Under it the loss −log p(x | z) + w·‖z‖₁ is −log p(x, z) less the constant Z·log 2b, so the encoder learns codes of
     largest posterior density (MAP); with a Gaussian likelihood of σ = 1 that is half the squared error and the L1
     penalty. Of rectified codes the prior is the half of it above zero, of the same scale. None without such a weight.
+
+    Examples:
+        >>> aezoo.evaluation.implied_scale(topk.model) is None
+        True
     """
     names = [name for name in model.weights if re.fullmatch(r"l1(-\d+)?", name)]
     weight = sum(weight_at(model.weights[name], None) for name in names)
@@ -64,6 +74,10 @@ def top_features(
     Raises:
         UsageError: a unit that is not there, twice one, none or more than 32, or a count below 1.
         DataError: no rows, codes that are not finite, or no unit that fires.
+
+    Examples:
+        >>> [feature.unit for feature in aezoo.evaluation.top_features(topk.model, split, units=[3, 5])]
+        [3, 5]
     """
     if count < 1:
         raise UsageError(f"count must be at least 1 (got {count}).")
@@ -91,6 +105,10 @@ def atoms(model: Autoencoder, units: Sequence[int]) -> Array | None:
     """What one more of each unit adds to the reconstruction (len(units), *X), raw units: a dictionary's atoms.
 
     Only a decoder that is affine in the code has them: the columns of its matrix. None for another.
+
+    Examples:
+        >>> aezoo.evaluation.atoms(topk.model, [0, 1]).shape
+        (2, 1, 8, 8)
     """
     size = math.prod(code_shape(model))
     a, b = 10 * np.random.default_rng(0).standard_normal((2, 16, size))

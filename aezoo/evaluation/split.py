@@ -16,7 +16,12 @@ Array = np.ndarray[Any, Any]
 
 
 def some_rows(split: Split, at_most: int, seed: int = 0) -> Split:
-    """``split`` itself, or ``at_most`` of its rows in their order, chosen at random by ``seed``."""
+    """``split`` itself, or ``at_most`` of its rows in their order, chosen at random by ``seed``.
+
+    Examples:
+        >>> len(aezoo.evaluation.some_rows(split, 20, seed=1))
+        20
+    """
     if len(split) <= at_most:
         return split
     chosen = np.random.default_rng(seed).choice(len(split), at_most, replace=False)
@@ -24,13 +29,23 @@ def some_rows(split: Split, at_most: int, seed: int = 0) -> Split:
 
 
 def encode_split(model: Autoencoder, split: Split) -> Array:
-    """The posterior means (n, Z) of all rows, float32."""
+    """The posterior means (n, Z) of all rows, float32.
+
+    Examples:
+        >>> aezoo.evaluation.encode_split(run.model, split).shape
+        (359, 2)
+    """
     codes = [model.encode(x).flatten(1).float().cpu().numpy() for x in split.batches(model.rows_a_pass())]
     return np.concatenate(codes)
 
 
 def prepared_split(model: Autoencoder, split: Split) -> Array:
-    """All rows as the model sees them (n, D), preprocessed and flattened, float64."""
+    """All rows as the model sees them (n, D), preprocessed and flattened, float64.
+
+    Examples:
+        >>> aezoo.evaluation.prepared_split(run.model, split).shape
+        (359, 64)
+    """
     rows = np.empty((len(split), model.spec.size))
     start = 0
     for x in split.batches(model.rows_a_pass()):

@@ -28,6 +28,11 @@ class Subject:
 
     ``rows`` is the split that was asked for; ``splits`` holds all three, for baselines that are fitted on the training
     split. ``seed`` is that of every draw.
+
+    Examples:
+        >>> subject = aezoo.inspection.Subject(run.model, run.splits, run.splits.test, seed=1)
+        >>> len(subject.rows)
+        359
     """
 
     model: Autoencoder
@@ -43,6 +48,10 @@ class Finding:
     ``figures`` holds plain values that JSON knows: the numbers among them are printed, lists and dicts stay in the
     file. ``look`` makes plain those of NumPy and torch, and None of a number that is not finite. ``picture`` is a
     matplotlib Figure, where there is something to see.
+
+    Examples:
+        >>> aezoo.inspection.Finding({"largest": 3.5}).figures
+        {'largest': 3.5}
     """
 
     figures: dict[str, Any] = field(default_factory=dict)
@@ -57,6 +66,11 @@ def save_finding(finding: Finding, folder: str | Path, name: str, about: dict[st
     Raises:
         OutputError: a file cannot be written.
         PluginError: the picture cannot be drawn.
+
+    Examples:
+        >>> found = aezoo.inspection.Finding({"largest": 3.5})
+        >>> [path.name for path in aezoo.inspection.save_finding(found, "looked", "largest", {"seed": 0})]
+        ['largest.json']
     """
     folder = Path(folder)
     figures, picture = folder / f"{name}.json", folder / f"{name}.png"
@@ -93,6 +107,11 @@ def look(subject: Subject, name: str, **options: Any) -> Finding:
         UnknownNameError, UsageError: no such inspection, or an option that it does not have or that is out of range.
         CapabilityError, DataError: the model or the data is none that it can look at.
         PluginError: a plugin's inspection failed, or found what is no Finding that JSON knows.
+
+    Examples:
+        >>> subject = aezoo.inspection.Subject(run.model, run.splits, run.splits.test)
+        >>> sorted(aezoo.inspection.look(subject, "variance", rows=50).figures)[:2]
+        ['examples', 'nll']
     """
     entry = registry.inspections[name]
     chosen = entry.options.parse(options, owner=f"inspection {name!r}")

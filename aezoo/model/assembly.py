@@ -49,6 +49,12 @@ def assemble(
 
     Raises:
         UnknownNameError, UsageError, CompositionError: a part is unknown, misconfigured, or does not fit.
+
+    Examples:
+        >>> spec = aezoo.DataSpec(shape=(6,))
+        >>> model = aezoo.assemble(aezoo.ModelConfig(latent_dim=2, likelihood="laplace"), spec)
+        >>> model.reconstruct(np.zeros((5, 6))).shape
+        (5, 6)
     """
     seen = scaled_spec(config.preprocess, spec)
     code_shape = code_shape or (config.latent_dim,)

@@ -40,6 +40,14 @@ class Autoencoder(Objective):
 
     Raises:
         CompositionError: the parts do not fit together.
+
+    Examples:
+        >>> from aezoo.parts import Decoder, Gaussian, PointEncoder
+        >>> spec = aezoo.DataSpec(shape=(6,))
+        >>> encoder, decoder = PointEncoder(torch.nn.Linear(6, 2)), Decoder(torch.nn.Linear(2, 6), Gaussian(spec))
+        >>> model = aezoo.Autoencoder(encoder, decoder, spec=spec)
+        >>> model.encode(np.zeros((5, 6))).shape
+        (5, 2)
     """
 
     @property
@@ -233,7 +241,15 @@ class Autoencoder(Objective):
 
 
 def need(model: Autoencoder, wanted: tuple[str, ...], what: str, remedy: str) -> None:
-    """Raises CapabilityError, saying what to use instead, unless ``model`` has one of the ``wanted`` capabilities."""
+    """Raises CapabilityError, saying what to use instead, unless ``model`` has one of the ``wanted`` capabilities.
+
+    Examples:
+        >>> aezoo.evaluation.need(run.model, ("samples",), "sampling", "--model vae")
+        >>> aezoo.evaluation.need(linear.model, ("samples",), "sampling", "--model vae")
+        Traceback (most recent call last):
+            ...
+        aezoo.errors.CapabilityError: sampling needs a model with 'samples' (this one has none): use --model vae.
+    """
     if not set(wanted) & set(model.capabilities):
         has = ", ".join(model.capabilities) or "none"
         raise CapabilityError(

@@ -30,6 +30,10 @@ def part_options(kind: registry.Kind, choice: Choice) -> Config:
     Raises:
         UnknownNameError: no such part or option.
         UsageError: an option of the wrong type or range, given twice, or a bare value for a part that takes none.
+
+    Examples:
+        >>> aezoo.parts.part_options("corruption", aezoo.Choice(name="gaussian", value=0.5)).strength
+        0.5
     """
     entry = registry.parts[kind][choice.name]
     values = dict(choice.options)
@@ -44,7 +48,13 @@ def part_options(kind: registry.Kind, choice: Choice) -> Config:
 
 
 def build_part(kind: registry.Kind, choice: Choice | str, **context: Any) -> Any:
-    """Makes the chosen part, handing its constructor the context that it asks for by name."""
+    """Makes the chosen part, handing its constructor the context that it asks for by name.
+
+    Examples:
+        >>> activation = aezoo.parts.build_part("activation", "leaky-relu=0.1")
+        >>> activation(torch.tensor([-10.0, 1.0])).tolist()
+        [-1.0, 1.0]
+    """
     if isinstance(choice, str):
         choice = Choice.model_validate(choice)
     options = part_options(kind, choice)
@@ -92,7 +102,12 @@ def _refuse_other(kind: registry.Kind, entry: registry.Part, made: Any) -> None:
 
 
 def resolved(kind: registry.Kind, choice: Choice) -> Choice:
-    """The same choice with every option spelled out, as a saved config holds it."""
+    """The same choice with every option spelled out, as a saved config holds it.
+
+    Examples:
+        >>> str(aezoo.parts.resolved("network", aezoo.Choice(name="mlp")))
+        'mlp,tied=false,dropout=0.0,norm=none'
+    """
     options = part_options(kind, choice).model_dump(mode="json")
     if isinstance(choice, WeightedChoice):
         return WeightedChoice(name=choice.name, options=options, weight=choice.weight)

@@ -13,6 +13,13 @@ class Corruption(nn.Module, ABC):
 
     Args:
         seed: a random stream of its own; None draws from the run's stream, which ``--seed`` sets.
+
+    Examples:
+        >>> class Halved(aezoo.parts.Corruption):
+        ...     def forward(self, x):
+        ...         return x / 2
+        >>> Halved()(torch.ones(1, 2)).tolist()
+        [[0.5, 0.5]]
     """
 
     noise_variance: float | None = None

@@ -17,6 +17,12 @@ class Decoder(nn.Module):
     Args:
         network: any module from (N, *Z) to N rows of ``likelihood.outputs.size`` values, in any shape.
         likelihood: turns those values into a distribution over data.
+
+    Examples:
+        >>> spec = aezoo.DataSpec(shape=(3,))
+        >>> decoder = aezoo.parts.Decoder(torch.nn.Linear(2, 3), aezoo.parts.Gaussian(spec))
+        >>> decoder(torch.zeros(1, 5, 2)).mean.shape
+        torch.Size([1, 5, 3])
     """
 
     def __init__(self, network: nn.Module, likelihood: Likelihood) -> None:

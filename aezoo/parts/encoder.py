@@ -13,7 +13,15 @@ from aezoo.parts.sparse import Selection, affine_at, linear_at, pays, transformi
 
 
 class Encoder(nn.Module, ABC):
-    """``forward(x: (B, *X)) → Posterior`` over codes (B, *Z)."""
+    """``forward(x: (B, *X)) → Posterior`` over codes (B, *Z).
+
+    Examples:
+        >>> class Sign(aezoo.parts.Encoder):
+        ...     def forward(self, x):
+        ...         return aezoo.parts.Point(x.sign())
+        >>> Sign()(torch.tensor([[-2.0, 3.0]])).mean.tolist()
+        [[-1.0, 1.0]]
+    """
 
     outputs_per_code = 1
     """How many values of its network the encoder needs for each value of the code."""
@@ -29,6 +37,11 @@ class PointEncoder(Encoder):
     Args:
         network: any module from (B, *X) to (B, *Z).
         activation: applied to the code, such as ``nn.Sigmoid()`` or ``TopK(8)``.
+
+    Examples:
+        >>> encoder = aezoo.parts.PointEncoder(torch.nn.Linear(6, 2), torch.nn.Sigmoid())
+        >>> encoder(torch.zeros(5, 6)).mean.shape
+        torch.Size([5, 2])
     """
 
     def __init__(self, network: nn.Module, activation: nn.Module | None = None) -> None:
@@ -68,6 +81,11 @@ class GaussianEncoder(Encoder):
 
     Args:
         network: any module from (B, *X) to (B, 2·Z), the halves being μ and log σ².
+
+    Examples:
+        >>> q = aezoo.parts.GaussianEncoder(torch.nn.Linear(6, 4))(torch.zeros(5, 6))
+        >>> q.mean.shape, q.rsample((3,)).shape
+        (torch.Size([5, 2]), torch.Size([3, 5, 2]))
     """
 
     outputs_per_code = 2

@@ -34,6 +34,12 @@ def score_function(error: Tensor, q: Posterior, z: Tensor, *, baseline: bool = T
 
     Returns:
         (), to be added to the loss.
+
+    Examples:
+        >>> q = torch.distributions.Independent(torch.distributions.Normal(torch.zeros(4, 2), 1.0), 1)
+        >>> z = q.sample((3,))
+        >>> aezoo.parts.score_function(torch.ones(3, 4), q, z).shape
+        torch.Size([])
     """
     advantage = error
     axis = 0 if len(error) > 1 else 1
@@ -46,7 +52,13 @@ def score_function(error: Tensor, q: Posterior, z: Tensor, *, baseline: bool = T
 
 
 def depends_on(penalty: Tensor, z: Tensor) -> bool:
-    """Whether a gradient leads from ``penalty`` to the leaf ``z``."""
+    """Whether a gradient leads from ``penalty`` to the leaf ``z``.
+
+    Examples:
+        >>> z = torch.ones(2, 5, 3, requires_grad=True)
+        >>> aezoo.parts.depends_on(z.sum(), z), aezoo.parts.depends_on(torch.zeros(()), z)
+        (True, False)
+    """
     if not penalty.requires_grad:
         return False
     (gradient,) = torch.autograd.grad(penalty.sum(), z, retain_graph=True, allow_unused=True)
@@ -54,7 +66,14 @@ def depends_on(penalty: Tensor, z: Tensor) -> bool:
 
 
 def check_gradient(gradient: Gradient, bound: str, q: Posterior) -> None:
-    """Raises CompositionError when ``gradient`` cannot be had of this bound with this posterior."""
+    """Raises CompositionError when ``gradient`` cannot be had of this bound with this posterior.
+
+    Examples:
+        >>> aezoo.parts.check_gradient("score-function", "mean", aezoo.parts.Point(torch.zeros(5, 2)))
+        Traceback (most recent call last):
+            ...
+        aezoo.errors.CompositionError: the score-function gradient needs a posterior with a density, and Point has ...
+    """
     name = type(q).__name__
     if gradient == "score-function" and bound == "importance":
         raise CompositionError(

@@ -32,6 +32,10 @@ class Outputs(NamedTuple):
 
     First ``channels`` values for each of the D values of the datum, laid out (channels, *shape), then ``scalars``
     values for the datum as a whole.
+
+    Examples:
+        >>> aezoo.parts.Outputs((1, 8, 8), channels=2, scalars=1).size
+        129
     """
 
     shape: tuple[int, ...]
@@ -45,7 +49,16 @@ class Outputs(NamedTuple):
 
 
 class Likelihood(nn.Module, ABC):
-    """``forward(output: (K, B, outputs.size)) → Distribution`` with batch (K, B) and event *X."""
+    """``forward(output: (K, B, outputs.size)) → Distribution`` with batch (K, B) and event *X.
+
+    Examples:
+        >>> class Unit(aezoo.parts.Likelihood):
+        ...     def forward(self, output):
+        ...         loc = output.view(*output.shape[:-1], *self.shape)
+        ...         return torch.distributions.Independent(torch.distributions.Normal(loc, 1.0), len(self.shape))
+        >>> Unit(aezoo.DataSpec(shape=(2, 3)))(torch.zeros(1, 4, 6)).event_shape
+        torch.Size([2, 3])
+    """
 
     unit_interval = False
     """Whether the data must lie in [0, 1]."""
@@ -154,6 +167,12 @@ class Gaussian(_ScaledLikelihood):
 
     σ stays above exp(``min_log_scale``), softly where it is learned or given: the density of a datum of D values is at
     most (2π)^(−D/2)·exp(−D·``min_log_scale``), however well it is decoded. Rybkin et al. 2021, arXiv:2006.13202.
+
+    Examples:
+        >>> likelihood = aezoo.parts.Gaussian(aezoo.DataSpec(shape=(2,)))
+        >>> px = likelihood(torch.zeros(1, 1, 2))
+        >>> round(px.log_prob(torch.tensor([[3.0, 4.0]])).item(), 4)
+        -14.3379
     """
 
     power = 2
@@ -167,6 +186,11 @@ class Laplace(_ScaledLikelihood):
     """Laplace around the decoder's output or its sigmoid: the absolute error where the scale is 1.
 
     ``scale`` and ``mean`` as for Gaussian; the optimal b is the mean absolute error.
+
+    Examples:
+        >>> likelihood = aezoo.parts.Laplace(aezoo.DataSpec(shape=(1,)))
+        >>> round(likelihood(torch.zeros(1, 1, 1)).log_prob(torch.tensor([[2.0]])).item(), 4)
+        -2.6931
     """
 
     power = 1
@@ -177,7 +201,14 @@ class Laplace(_ScaledLikelihood):
 
 
 class Bernoulli(Likelihood):
-    """Bernoulli by logits; grey levels in (0, 1) are scored by the cross-entropy, which then is no density."""
+    """Bernoulli by logits; grey levels in (0, 1) are scored by the cross-entropy, which then is no density.
+
+    Examples:
+        >>> likelihood = aezoo.parts.Bernoulli(aezoo.DataSpec(shape=(3,), low=0, high=1))
+        >>> px = likelihood(torch.zeros(1, 2, 3))
+        >>> [round(value, 4) for value in px.log_prob(torch.ones(2, 3))[0].tolist()]
+        [-2.0794, -2.0794]
+    """
 
     unit_interval = True
 
@@ -191,7 +222,13 @@ class Bernoulli(Likelihood):
 
 
 class ContinuousBernoulli(Likelihood):
-    """The Bernoulli's form normalised to a density on [0, 1]. Loaiza-Ganem & Cunningham 2019, arXiv:1907.06845."""
+    """The Bernoulli's form normalised to a density on [0, 1]. Loaiza-Ganem & Cunningham 2019, arXiv:1907.06845.
+
+    Examples:
+        >>> likelihood = aezoo.parts.ContinuousBernoulli(aezoo.DataSpec(shape=(1,), low=0, high=1))
+        >>> round(abs(likelihood(torch.zeros(1, 1, 1)).log_prob(torch.tensor([[0.3]])).item()), 4)
+        0.0
+    """
 
     unit_interval = True
     capabilities = ("density",)
@@ -202,7 +239,13 @@ class ContinuousBernoulli(Likelihood):
 
 
 class Categorical(Likelihood):
-    """Softmax over the discrete levels of each value, such as the 256 grey levels of a pixel."""
+    """Softmax over the discrete levels of each value, such as the 256 grey levels of a pixel.
+
+    Examples:
+        >>> likelihood = aezoo.parts.Categorical(aezoo.DataSpec(shape=(3,), low=0, high=4, levels=5))
+        >>> likelihood.outputs.size
+        15
+    """
 
     capabilities = ("mass",)
 

@@ -47,7 +47,14 @@ def mlp(
     dropout: float = 0.0,
     norm: Norm = "none",
 ) -> tuple[nn.Module, nn.Module]:
-    """Fully connected layers of any depth; the decoder mirrors the encoder, with its weights transposed if ``tied``."""
+    """Fully connected layers of any depth; the decoder mirrors the encoder, with its weights transposed if ``tied``.
+
+    Examples:
+        >>> spec = aezoo.DataSpec(shape=(6,))
+        >>> encoder, decoder = aezoo.parts.mlp(spec, (2,), 4, aezoo.parts.Outputs((6,)), [16], torch.nn.ReLU)
+        >>> encoder(torch.zeros(5, 6)).shape, decoder(torch.zeros(5, 2)).shape
+        (torch.Size([5, 4]), torch.Size([5, 6]))
+    """
     code = math.prod(code_shape)
     up = [nn.Linear(a, b) for a, b in pairwise((spec.size, *hidden, code_outputs))]
     if tied:
@@ -92,7 +99,14 @@ def conv(
     dropout: float = 0.0,
     norm: Literal["none", "batch"] = "none",
 ) -> tuple[nn.Module, nn.Module]:
-    """Strided convolutions that halve the image once a layer, rounding up, and their mirror; ``hidden`` is channels."""
+    """Strided convolutions that halve the image once a layer, rounding up, and their mirror; ``hidden`` is channels.
+
+    Examples:
+        >>> spec = aezoo.DataSpec(shape=(1, 8, 8))
+        >>> encoder, decoder = aezoo.parts.conv(spec, (2,), 4, aezoo.parts.Outputs((1, 8, 8)), [8, 16], torch.nn.ReLU)
+        >>> encoder(torch.zeros(5, 1, 8, 8)).shape, decoder(torch.zeros(5, 2)).shape
+        (torch.Size([5, 4]), torch.Size([5, 64]))
+    """
     if not spec.is_image:
         raise CompositionError(
             f"network conv needs images (channels, height, width), and the data has shape {spec.shape}: "

@@ -21,7 +21,13 @@ from aezoo.parts.sparse import SparseCode, Support
 
 @runtime_checkable
 class Posterior(Protocol):
-    """A distribution over codes, one for each row of the batch."""
+    """A distribution over codes, one for each row of the batch.
+
+    Examples:
+        >>> q = torch.distributions.Independent(torch.distributions.Normal(torch.zeros(5, 2), 1.0), 1)
+        >>> isinstance(q, aezoo.parts.Posterior)
+        True
+    """
 
     @property
     def mean(self) -> Tensor:
@@ -37,6 +43,10 @@ class Point:
     """All mass on one code: the posterior of a deterministic encoder. It has no density.
 
     ``before`` is the code (B, *Z) before its activation, for penalties on what the activation hides.
+
+    Examples:
+        >>> aezoo.parts.Point(torch.ones(5, 2)).rsample((3,)).shape
+        torch.Size([3, 5, 2])
     """
 
     def __init__(self, mean: Tensor, before: Tensor | None = None) -> None:
@@ -58,6 +68,11 @@ class SparsePoint(Point):
         values: that are not zero (n,), of all rows.
         support: where they are.
         before: computes the code (B, Z) before its activation.
+
+    Examples:
+        >>> support = aezoo.parts.Support.of_rows(torch.tensor([[1], [0]]), size=3)
+        >>> aezoo.parts.SparsePoint(torch.tensor([5.0, 7.0]), support, lambda: torch.zeros(2, 3)).mean.tolist()
+        [[0.0, 5.0, 0.0], [7.0, 0.0, 0.0]]
     """
 
     def __init__(self, values: Tensor, support: Support, before: Callable[[], Tensor]) -> None:
@@ -89,6 +104,10 @@ def draw(q: Posterior, draws: int) -> Tensor:
     """``draws`` draws (K, B, *Z), through which gradients flow where the posterior can be reparameterised.
 
     One that cannot is a torch distribution whose ``has_rsample`` is False, such as a Bernoulli.
+
+    Examples:
+        >>> aezoo.parts.draw(aezoo.parts.Point(torch.zeros(5, 2)), 3).shape
+        torch.Size([3, 5, 2])
     """
     if getattr(q, "has_rsample", True):
         return q.rsample((draws,))
@@ -97,7 +116,12 @@ def draw(q: Posterior, draws: int) -> Tensor:
 
 
 def has_density(q: Posterior) -> bool:
-    """Whether ``q`` has a log-density."""
+    """Whether ``q`` has a log-density.
+
+    Examples:
+        >>> aezoo.parts.has_density(aezoo.parts.Point(torch.zeros(5, 2)))
+        False
+    """
     return isinstance(q, Distribution) or callable(getattr(q, "log_prob", None))
 
 
@@ -117,6 +141,12 @@ def divergence(q: Posterior, p: Distribution, z: Tensor | None = None, *, estima
 
     Raises:
         CompositionError: q has no density, or there is no closed form and one is asked for.
+
+    Examples:
+        >>> from torch.distributions import Independent, Normal
+        >>> q = Independent(Normal(torch.ones(1, 2), 1.0), 1)
+        >>> aezoo.parts.divergence(q, Independent(Normal(torch.zeros(2), 1.0), 1)).tolist()
+        [1.0]
     """
     if not has_density(q):
         raise CompositionError(

@@ -36,7 +36,13 @@ AFTER_STEP_VOCABULARY = (*VOCABULARY, "encoder", "decoder", "step")
 
 @dataclass(frozen=True)
 class Reset:
-    """A wish to the trainer: forget the optimizer's moments of some rows of a parameter."""
+    """A wish to the trainer: forget the optimizer's moments of some rows of a parameter.
+
+    Examples:
+        >>> weight = torch.nn.Parameter(torch.zeros(4, 2))
+        >>> aezoo.parts.Reset(weight, rows=torch.tensor([1, 3])).rows.tolist()
+        [1, 3]
+    """
 
     parameter: nn.Parameter
     rows: Tensor
@@ -47,6 +53,13 @@ class Regularizer(nn.Module, ABC):
 
     A subclass names what it asks for as arguments of ``forward``. One that plays against a network of its own holds
     it as ``opponent`` and defines ``opponent_loss``; the trainer gives it an optimizer of its own.
+
+    Examples:
+        >>> class Length(aezoo.parts.Regularizer):
+        ...     def forward(self, z):
+        ...         return z.norm(dim=-1)
+        >>> Length()(torch.tensor([[[3.0, 4.0]]])).tolist()
+        [[5.0]]
     """
 
     opponent: nn.Module | None
@@ -92,6 +105,11 @@ class Asking:
 
     Raises:
         CompositionError: an argument is not in the vocabulary.
+
+    Examples:
+        >>> asking = aezoo.parts.Asking(lambda z, x: z - x, aezoo.parts.VOCABULARY, "mine")
+        >>> asking.names, asking({"x": 1.0, "z": 3.0})
+        (['z', 'x'], 2.0)
     """
 
     def __init__(self, function: Callable[..., Any], vocabulary: tuple[str, ...], owner: str) -> None:
@@ -123,7 +141,14 @@ class Asking:
 
 @dataclass(frozen=True)
 class Weighted:
-    """A regularizer, the name its figure goes by, and its weight: a number or a schedule of the step."""
+    """A regularizer, the name its figure goes by, and its weight: a number or a schedule of the step.
+
+    Examples:
+        >>> from aezoo.core.schedules import Linear
+        >>> weighted = aezoo.parts.Weighted("kl", aezoo.parts.KL(), Linear(end=1.0, steps=500))
+        >>> weighted.weight.at(250)
+        0.5
+    """
 
     name: str
     regularizer: Regularizer
@@ -135,6 +160,10 @@ class KL(Regularizer):
 
     ``estimator``: ``analytic`` (closed form), ``sampled`` (by the draws) or ``auto`` (closed form where there is one).
     Kingma & Welling 2014, arXiv:1312.6114.
+
+    Examples:
+        >>> aezoo.parts.Weighted("kl", aezoo.parts.KL(estimator="analytic"), 0.5).name
+        'kl'
     """
 
     def __init__(self, estimator: str = "auto") -> None:

@@ -10,7 +10,12 @@ from torch import Tensor, nn
 
 
 class Scaling(nn.Module, ABC):
-    """An affine map of raw data to what the networks see, ``(x − shift)·scale``, saved with them."""
+    """An affine map of raw data to what the networks see, ``(x − shift)·scale``, saved with them.
+
+    Examples:
+        >>> run.model.preprocess.inverse(torch.tensor([0.5])).item()
+        8.0
+    """
 
     shift: Tensor
     scale: Tensor

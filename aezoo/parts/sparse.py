@@ -39,6 +39,10 @@ class Support:
         rows: (n,), ascending.
         starts: (B,), the first place of each row.
         shape: (B, Z).
+
+    Examples:
+        >>> aezoo.parts.Support.of_rows(torch.tensor([[1, 2], [0, 2]]), size=3).rows.tolist()
+        [0, 0, 1, 1]
     """
 
     def __init__(self, units: Tensor, rows: Tensor, starts: Tensor, shape: tuple[int, int]) -> None:
@@ -75,7 +79,13 @@ class Support:
 
 
 class SparseCode:
-    """``draws`` equal codes (K, B, Z) by their active values (n,) and where these are."""
+    """``draws`` equal codes (K, B, Z) by their active values (n,) and where these are.
+
+    Examples:
+        >>> support = aezoo.parts.Support.of_rows(torch.tensor([[1], [0]]), size=3)
+        >>> aezoo.parts.SparseCode(torch.tensor([5.0, 7.0]), support).dense().tolist()
+        [[0.0, 5.0, 0.0], [7.0, 0.0, 0.0]]
+    """
 
     def __init__(self, values: Tensor, support: Support, draws: int = 1) -> None:
         self.values = values
@@ -98,7 +108,13 @@ class SparseCode:
 
 
 class Selection(nn.Module, ABC):
-    """An activation that keeps few values of each code, rectified, and zeroes the rest."""
+    """An activation that keeps few values of each code, rectified, and zeroes the rest.
+
+    Examples:
+        >>> topk = aezoo.registry.activations["topk"].resolve()(k=1)
+        >>> isinstance(topk, aezoo.parts.Selection), topk(torch.tensor([[1.0, 3.0]])).tolist()
+        (True, [[0.0, 3.0]])
+    """
 
     k: int
     """How many values of a code it keeps, on average."""
@@ -154,7 +170,12 @@ def linear_at(network: nn.Module, end: int) -> tuple[list[nn.Module], nn.Linear]
 
 
 def transforming() -> bool:
-    """Whether torch.func is batching or differentiating, which knows the dense products alone."""
+    """Whether torch.func is batching or differentiating, which knows the dense products alone.
+
+    Examples:
+        >>> aezoo.parts.transforming()
+        False
+    """
     return bool(torch._C._are_functorch_transforms_active()) or torch.autograd.forward_ad._current_level >= 0
 
 

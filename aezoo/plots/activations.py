@@ -16,6 +16,11 @@ def plot_activations(codes: Array) -> Figure:
     """Activations other than zero of codes (n, Z), counted on a logarithmic axis, and each unit's firing rate, sorted.
 
     Where fewer than 1 % are zero, as with a sigmoid, all rates are near 1: the mean size of each unit is shown instead.
+
+    Examples:
+        >>> figure = aezoo.plots.plot_activations(aezoo.evaluation.encode_split(topk.model, split))
+        >>> len(figure.axes)
+        2
     """
     figure = new_figure(9.5, 3.8)
     left, right = figure.subplots(1, 2)

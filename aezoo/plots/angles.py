@@ -21,6 +21,11 @@ def plot_pca(angles: Array, pca: Array, model: Array, noise: float | None = None
         pca: the leading variances of the data, more than k where there are, in falling order.
         model: the variances (k,) that the model gives the data, in falling order.
         noise: that of its noise, in all other directions.
+
+    Examples:
+        >>> figure = aezoo.plots.plot_pca(np.array([0.5, 3.0]), np.array([4.0, 2.0, 1.0]), np.array([3.9, 1.9]))
+        >>> len(figure.axes)
+        2
     """
     figure = new_figure(10, 4.2)
     left, right = figure.subplots(1, 2)

@@ -40,6 +40,9 @@ def save_figure(figure: Figure, path: str | Path) -> None:
 
     Raises:
         OutputError: the file cannot be written.
+
+    Examples:
+        >>> aezoo.plots.save_figure(aezoo.plots.plot_code_use(np.ones(4) / 4), "use.png")
     """
     # matplotlib would sign the file with its version
     write_whole(path, lambda beside: figure.savefig(beside, format="png", dpi=DPI, metadata={"Software": None}))

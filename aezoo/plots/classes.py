@@ -21,6 +21,10 @@ def plot_class_means(model: Autoencoder, split: Split) -> Figure:
 
     Raises:
         DataError: the split has no rows or no labels, or more than 100 classes.
+
+    Examples:
+        >>> len(aezoo.plots.plot_class_means(run.model, split).axes)
+        10
     """
     found = class_means(model, split)
     names = class_names(found.classes, split.dataset.label_names, LETTERS)

@@ -23,6 +23,10 @@ def plot_codes(model: Autoencoder, split: Split, seed: int = 0) -> Figure | None
 
     A code of one value as a histogram, of two as it is, of more by its first two principal components. Coloured by
     label, with a legend of up to 20 classes and a colour bar of more.
+
+    Examples:
+        >>> aezoo.plots.plot_codes(run.model, split) is not None
+        True
     """
     if len(split) == 0:
         return None

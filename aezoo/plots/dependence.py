@@ -17,7 +17,13 @@ MOST_NAMED = 20
 
 
 def plot_dependence(found: Dependence) -> Figure:
-    """The mean KL beside its three parts with their standard errors, and the margins' own KL."""
+    """The mean KL beside its three parts with their standard errors, and the margins' own KL.
+
+    Examples:
+        >>> figure = aezoo.plots.plot_dependence(aezoo.evaluation.code_dependence(run.model, split))
+        >>> len(figure.axes) > 0
+        True
+    """
     figure = new_figure(10, 4.2)
     left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.2])
     names = ["mean KL", "mutual\ninformation", "total\ncorrelation", "dimension-\nwise KL"]

@@ -14,7 +14,13 @@ MOST_NAMED = 40
 
 
 def plot_dimensions(divergences: Array, active: Array) -> Figure:
-    """The KL of each value of the code (Z,), nats, the largest first; values that are not ``active`` (Z,) in grey."""
+    """The KL of each value of the code (Z,), nats, the largest first; values that are not ``active`` (Z,) in grey.
+
+    Examples:
+        >>> figure = aezoo.plots.plot_dimensions(np.array([2.0, 0.001]), np.array([True, False]))
+        >>> len(figure.axes[0].patches)
+        2
+    """
     order = np.argsort(-divergences, kind="stable")
     figure = new_figure(max(4.0, min(10.0, 1.5 + 0.3 * len(order))), 3.6)
     axes = figure.add_subplot()

@@ -20,7 +20,13 @@ MOST_BARS = 500
 
 
 def plot_spreads(spreads: Mapping[str, Array]) -> Figure:
-    """How much one draw's estimate of each row's bound varies: standard deviations (n,), nats, by estimator."""
+    """How much one draw's estimate of each row's bound varies: standard deviations (n,), nats, by estimator.
+
+    Examples:
+        >>> figure = aezoo.plots.plot_spreads({"analytic": np.ones(20), "sampled": np.full(20, 2.0)})
+        >>> len(figure.axes)
+        1
+    """
     figure = new_figure(6.5, 4.2)
     axes = figure.add_subplot()
     shown = np.concatenate(list(spreads.values()))
@@ -43,7 +49,14 @@ def plot_spreads(spreads: Mapping[str, Array]) -> Figure:
 
 
 def plot_gradients(spreads: Mapping[str, Spread]) -> Figure:
-    """Components of stochastic gradients along their mean, by the way they were estimated: one centre, other widths."""
+    """Components of stochastic gradients along their mean, by the way they were estimated: one centre, other widths.
+
+    Examples:
+        >>> rows = aezoo.evaluation.some_rows(split, 5)
+        >>> spreads = aezoo.evaluation.gradient_spreads(run.model, rows, repeats=5)
+        >>> len(aezoo.plots.plot_gradients(spreads).axes) > 0
+        True
+    """
     figure = new_figure(6.5, 1.2 + 1.5 * len(spreads))
     panels = figure.subplots(len(spreads), 1, sharex=True, squeeze=False)[:, 0]
     together = np.concatenate([spread.along for spread in spreads.values()])
@@ -58,7 +71,13 @@ def plot_gradients(spreads: Mapping[str, Spread]) -> Figure:
 
 
 def plot_bounds(evidence: Evidence) -> Figure:
-    """The mean importance-weighted bound over the number of draws, and each row's log-likelihood."""
+    """The mean importance-weighted bound over the number of draws, and each row's log-likelihood.
+
+    Examples:
+        >>> evidence = aezoo.evaluation.importance_sampling(run.model, split, draws=8)
+        >>> len(aezoo.plots.plot_bounds(evidence).axes)
+        2
+    """
     figure = new_figure(10, 4.2)
     left, right = figure.subplots(1, 2)
     sizes = list(evidence.bounds)
@@ -81,7 +100,14 @@ def plot_bounds(evidence: Evidence) -> Figure:
 
 
 def plot_gap(gap: Gap) -> Figure:
-    """Each row's two gaps, one on the other, the rows in the order of their sum; at most 500, evenly chosen."""
+    """Each row's two gaps, one on the other, the rows in the order of their sum; at most 500, evenly chosen.
+
+    Examples:
+        >>> rows = aezoo.evaluation.some_rows(split, 5)
+        >>> gap = aezoo.evaluation.inference_gap(run.model, rows, draws=10, steps=3)
+        >>> len(aezoo.plots.plot_gap(gap).axes) > 0
+        True
+    """
     order = np.argsort(gap.amortisation + gap.approximation, kind="stable")
     order = order[np.unique(np.linspace(0, len(order) - 1, min(len(order), MOST_BARS)).astype(int))]
     figure = new_figure(7, 4.2)

@@ -19,6 +19,11 @@ def plot_features(model: Autoencoder, split: Split, features: Sequence[Feature])
 
     The unit's atom in the decoder comes first, where there is one; of images, from minus to plus its own largest value,
     with grey for zero.
+
+    Examples:
+        >>> features = aezoo.evaluation.top_features(topk.model, split, count=3)
+        >>> len(aezoo.plots.plot_features(topk.model, split, features).axes) > 0
+        True
     """
     found = [raw_rows(split, [int(i) for i in feature.rows]).float().cpu().numpy() for feature in features]
     names = [f"unit {f.unit} ({f.rate:.0%})" if len(f.rows) else f"unit {f.unit} (dead)" for f in features]

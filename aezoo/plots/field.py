@@ -26,6 +26,10 @@ def plane_grid(split: Split, points: int) -> Array:
 
     Raises:
         DataError: the rows are none, or not of two values.
+
+    Examples:
+        >>> aezoo.plots.plane_grid(moons.splits.test, 5).shape
+        (25, 2)
     """
     if split.dataset.spec.size != 2:
         raise DataError(
@@ -53,6 +57,10 @@ def plot_field(
 
     Raises:
         DataError: the rows are none, or not of two values.
+
+    Examples:
+        >>> len(aezoo.plots.plot_field(moons.model, moons.splits.test, points=5, steps=2).axes) > 0
+        True
     """
     grid = plane_grid(split, points)
     shape = (len(grid), *model.spec.shape)

@@ -14,7 +14,13 @@ NAMES = {"straight": "straight", "sphere": "on the sphere"}
 
 
 def plot_interpolation(model: Autoencoder, found: Interpolation) -> Figure:
-    """Each way as a row of images, or a panel of strips, with the data themselves at both ends."""
+    """Each way as a row of images, or a panel of strips, with the data themselves at both ends.
+
+    Examples:
+        >>> found = aezoo.evaluation.latent_interpolation(run.model, split)
+        >>> len(aezoo.plots.plot_interpolation(run.model, found).axes) > 0
+        True
+    """
     steps = len(found.ways["straight"])
     ends = [f"row {number}" for number in found.between]
     labels = [ends[0], *(f"{t:.3g}" for t in np.linspace(0, 1, steps)), ends[1]]

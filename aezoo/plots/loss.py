@@ -23,6 +23,10 @@ def plot_loss(history: Sequence[Mapping[str, float]]) -> Figure | None:
     ``history`` holds the metrics of each epoch, as ``Trainer.fit`` returns them. An axis is logarithmic where its
     values are positive and span more than a factor of ten. None for no epochs. A lone term is the loss itself, and
     gets no panel of its own.
+
+    Examples:
+        >>> aezoo.plots.plot_loss([{"epoch": 1, "loss": 3.0}, {"epoch": 2, "loss": 2.0}]) is not None
+        True
     """
     if not history:
         return None

@@ -20,7 +20,13 @@ MOST_PIXELS = 2048
 
 def plot_plane(model: Autoencoder, plane: Plane) -> Figure:
     """A sheet of images, or for each of a table's columns, at most the 12 that vary most, a map of its
-    scaled value; the second dimension grows upwards."""
+    scaled value; the second dimension grows upwards.
+
+    Examples:
+        >>> plane = aezoo.evaluation.latent_plane(run.model, split, points=4)
+        >>> len(aezoo.plots.plot_plane(run.model, plane).axes) > 0
+        True
+    """
     title = f"decoded at quantiles of {plane.source}"
     if len(plane.activity.values) > 2:
         title += ", other values at their mean"

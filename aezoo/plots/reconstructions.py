@@ -24,6 +24,10 @@ def plot_reconstructions(model: Autoencoder, split: Split) -> Figure | None:
 
     Ten images above their reconstructions; 1,000 rows of a table of two or three columns as points in raw units; four
     rows of a wider one as profiles over its columns, scaled as the model sees them, so that all units fit one axis.
+
+    Examples:
+        >>> aezoo.plots.plot_reconstructions(run.model, split) is not None
+        True
     """
     if len(split) == 0:
         return None

@@ -24,6 +24,10 @@ def draw_run(
 
     Raises:
         OutputError: a file cannot be written.
+
+    Examples:
+        >>> [path.name for path in aezoo.plots.draw_run("runs/vae", run.model, run.splits, run.history)]
+        ['loss.png', 'reconstructions.png', 'samples.png', 'codes.png']
     """
     figures = {
         "loss.png": plot_loss(history),

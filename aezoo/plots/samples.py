@@ -20,6 +20,12 @@ def plot_samples(model: Autoencoder, split: Split, seed: int = 0) -> Figure | No
 
     Images are the likelihood's mean; points take its noise too, since they are compared with noisy data. Images of
     unknown range have the range of the rows of ``split``. None for other data, and for a model without samples.
+
+    Examples:
+        >>> aezoo.plots.plot_samples(run.model, split, seed=1) is not None
+        True
+        >>> aezoo.plots.plot_samples(linear.model, split) is None
+        True
     """
     if "samples" not in model.capabilities:
         return None

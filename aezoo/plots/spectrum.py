@@ -19,6 +19,10 @@ def plot_spectrum(spectrum: Array) -> Figure:
     """Singular values (n, R) in falling order: their median over the rows and the middle half around it.
 
     On a logarithmic axis, unless all are 0; values below 10⁻⁵ of the greatest count as 0 and are left out.
+
+    Examples:
+        >>> len(aezoo.plots.plot_spectrum(np.array([[2.0, 1.0], [3.0, 0.5]])).axes)
+        1
     """
     shown = np.where(spectrum > LEAST * spectrum.max(initial=0.0), spectrum, 0.0)
     quarters = np.percentile(shown, [25, 50, 75], axis=0)

@@ -32,6 +32,11 @@ def plot_tangents(model: Autoencoder, x: Rows, found: Tangents) -> Figure:
 
     Raises:
         DataError: there are none, because the code does not move with the data there.
+
+    Examples:
+        >>> x = split.rows()[0]
+        >>> len(aezoo.plots.plot_tangents(run.model, x, aezoo.evaluation.tangents(run.model, x, count=2)).axes) > 0
+        True
     """
     datum = torch.as_tensor(x)
     stretch, directions = (np.asarray(torch.as_tensor(part).double().cpu()) for part in found)

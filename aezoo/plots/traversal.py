@@ -12,7 +12,13 @@ from aezoo.plots.grids import Strips, image_rows, scaled, strip_panels
 
 
 def plot_traversal(model: Autoencoder, traversal: Traversal) -> Figure:
-    """A row of images a dimension, the datum itself in front; of a table, a panel of strips a dimension."""
+    """A row of images a dimension, the datum itself in front; of a table, a panel of strips a dimension.
+
+    Examples:
+        >>> found = aezoo.evaluation.latent_traversal(run.model, split)
+        >>> len(aezoo.plots.plot_traversal(run.model, found).axes) > 0
+        True
+    """
     title = f"one value of the code at a time, at quantiles of {traversal.source}"
     names = [traversal.activity.label(j) for j in traversal.dims]
     count, steps = traversal.values.shape

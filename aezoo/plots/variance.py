@@ -18,6 +18,11 @@ def plot_variance(found: DecoderVariance) -> Figure:
     """The model's scale over the one that fits best, of each value of the datum and of each row, at most 5,000 each.
 
     Where the scale is right the points lie on the diagonal, as far as noise and one scale for many lets them.
+
+    Examples:
+        >>> found = aezoo.evaluation.decoder_variance(run.model, split)
+        >>> len(aezoo.plots.plot_variance(found).axes) > 0
+        True
     """
     figure = new_figure(10, 4.6)
     for axes, pair, what in zip(

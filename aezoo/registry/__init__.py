@@ -39,7 +39,16 @@ parts: dict[Kind, Lookup[Part]] = {
 
 
 def register(module: Any, name: str = "") -> Plugin:
-    """Registers a module or object with hooks for this process, without packaging it."""
+    """Registers a module or object with hooks for this process, without packaging it.
+
+    Examples:
+        >>> class Mine:
+        ...     @aezoo.hookimpl
+        ...     def aezoo_corruptions(self):
+        ...         return [aezoo.Part("nothing", torch.nn.Identity, summary="Leaves the data as it is.")]
+        >>> aezoo.registry.register(Mine(), name="mine").entries["corruption"][0].name
+        'nothing'
+    """
     return plugins.register(module, name)
 
 

@@ -24,14 +24,24 @@ DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?")
 
 
 def location() -> Path:
-    """The registry.json of this installation: inside the package in a wheel, beside it in a checkout."""
+    """The registry.json of this installation: inside the package in a wheel, beside it in a checkout.
+
+    Examples:
+        >>> aezoo.registry.location().name
+        'registry.json'
+    """
     package = Path(__file__).parent.parent
     inside = package / "registry.json"
     return inside if inside.exists() else package.parent / "registry.json"
 
 
 def read(path: Path | None = None) -> dict[str, Any]:
-    """The catalogue; an absent file is an empty one. Raises DataError when it is not a catalogue."""
+    """The catalogue; an absent file is an empty one. Raises DataError when it is not a catalogue.
+
+    Examples:
+        >>> sorted(aezoo.registry.read())[:2]
+        ['$defs', 'activations']
+    """
     path = path or location()
     if not path.exists():
         return {"format": FORMAT, "community": []}
@@ -82,7 +92,13 @@ def community() -> list[dict[str, Any]]:
 
 
 def generate(plugins: Plugins, previous: dict[str, Any], results: dict[str, dict[str, float]] | None) -> dict[str, Any]:
-    """The catalogue of what is installed of ours; figures are taken from ``results``, else from ``previous``."""
+    """The catalogue of what is installed of ours; figures are taken from ``results``, else from ``previous``.
+
+    Examples:
+        >>> catalogue = aezoo.registry.generate(aezoo.registry.plugins, aezoo.registry.read(), None)
+        >>> catalogue["models"][0]["name"] in aezoo.registry.models
+        True
+    """
     catalogue: dict[str, Any] = {"format": FORMAT, "$defs": {}}
     for kind in HOOKS:
         rows = [_row(entry) for entry in plugins.entries(kind) if entry.distribution == OURS]
@@ -115,7 +131,12 @@ def _telling(results: dict[str, float], row: dict[str, Any]) -> dict[str, float]
 
 
 def render(catalogue: dict[str, Any]) -> str:
-    """The text of registry.json."""
+    """The text of registry.json.
+
+    Examples:
+        >>> aezoo.registry.render({"format": 1})
+        '{\\n "format": 1\\n}\\n'
+    """
     return json.dumps(catalogue, indent=1, ensure_ascii=False) + "\n"
 
 

@@ -30,7 +30,13 @@ encoder's number of outputs and the decoder's Outputs."""
 
 @dataclass(frozen=True)
 class Entry:
-    """Something registered. ``plugin`` and ``distribution`` are filled in by the loader, never by the plugin."""
+    """Something registered. ``plugin`` and ``distribution`` are filled in by the loader, never by the plugin.
+
+    Examples:
+        >>> entry = aezoo.registry.models["vae"]
+        >>> entry.family, entry.distribution, entry.references[0][:22]
+        ('variational', 'aezoo', 'Kingma & Welling 2014,')
+    """
 
     name: str
     summary: str = field(default="", kw_only=True)
@@ -87,6 +93,11 @@ class Model(Entry):
 
     Both the config class and the function are given as they are or as ``"module:name"``; then looking the model up
     imports neither. Read, ``config`` is the class in any case.
+
+    Examples:
+        >>> entry = aezoo.registry.models["contractive"]
+        >>> entry.family, entry.config().contraction
+        ('contractive', 0.03)
     """
 
     config: type[ModelConfig] | str
@@ -126,6 +137,10 @@ class Part(Entry):
 
     ``config`` is the pydantic class of its options, or its ``"module:name"``; left out, it is read off the
     constructor's signature. Read, it is the class in any case.
+
+    Examples:
+        >>> aezoo.registry.regularizers["l1"].options().unit_norm
+        False
     """
 
     target: Callable[..., Any] | str
@@ -151,7 +166,13 @@ class Part(Entry):
 
 @dataclass(frozen=True)
 class DatasetEntry(Part):
-    """A dataset: ``target(**options)`` returns an ``aezoo.data.Dataset``."""
+    """A dataset: ``target(**options)`` returns an ``aezoo.data.Dataset``.
+
+    Examples:
+        >>> entry = aezoo.DatasetEntry("mine", "my_package.data:load", summary="My data.")
+        >>> entry.name, entry.summary
+        ('mine', 'My data.')
+    """
 
 
 @dataclass(frozen=True)
@@ -159,6 +180,10 @@ class Inspection(Part):
     """A way to look at a trained model: ``target(subject, options)`` returns an ``aezoo.inspection.Finding``.
 
     ``options`` is an instance of ``config``; left out, there are none.
+
+    Examples:
+        >>> aezoo.registry.inspections["plane"].summary
+        "Data decoded over a plane of codes, at the prior's quantiles."
     """
 
     @property
@@ -262,7 +287,12 @@ def options_of(target: Callable[..., Any], entry: Entry) -> type[Config]:
 
 
 def asks_for(target: Callable[..., Any], vocabulary: tuple[str, ...]) -> list[str]:
-    """Which names of ``vocabulary`` are arguments of ``target``; none of one without a signature."""
+    """Which names of ``vocabulary`` are arguments of ``target``; none of one without a signature.
+
+    Examples:
+        >>> aezoo.registry.asks_for(lambda spec, width: None, aezoo.registry.CONTEXT)
+        ['spec']
+    """
     try:
         parameters = inspect.signature(target).parameters
     except (ValueError, TypeError):
@@ -271,5 +301,10 @@ def asks_for(target: Callable[..., Any], vocabulary: tuple[str, ...]) -> list[st
 
 
 def arguments(function: Callable[..., Any]) -> list[str]:
-    """The names of the arguments of ``function``."""
+    """The names of the arguments of ``function``.
+
+    Examples:
+        >>> aezoo.registry.arguments(lambda run, metrics: None)
+        ['run', 'metrics']
+    """
     return list(inspect.signature(function).parameters)

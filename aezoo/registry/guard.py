@@ -18,6 +18,12 @@ def guarded() -> Iterator[list[str]]:
 
     Gives a list that names, once the block is left, what was put back: the working directory, Ctrl-C, and torch's
     default type, device, gradients, determinism and threads.
+
+    Examples:
+        >>> with aezoo.registry.guarded() as put_back:
+        ...     torch.set_default_dtype(torch.float64)
+        >>> put_back, torch.get_default_dtype()
+        (["torch's default dtype"], torch.float32)
     """
     with aside(), unchanged() as put_back:
         yield put_back
@@ -25,7 +31,14 @@ def guarded() -> Iterator[list[str]]:
 
 @contextlib.contextmanager
 def unchanged() -> Iterator[list[str]]:
-    """The same without a word on output."""
+    """The same without a word on output.
+
+    Examples:
+        >>> with aezoo.registry.unchanged():
+        ...     torch.set_default_dtype(torch.float64)
+        >>> torch.get_default_dtype()
+        torch.float32
+    """
     put_back: list[str] = []
     before = _state()
     try:
@@ -115,7 +128,12 @@ class _Aside(io.TextIOBase):
 
 @contextlib.contextmanager
 def aside() -> Iterator[None]:
-    """Standard output is standard error for a while: for Python, for C, and for processes that are started."""
+    """Standard output is standard error for a while: for Python, for C, and for processes that are started.
+
+    Examples:
+        >>> with aezoo.registry.aside():
+        ...     print("to standard error")
+    """
     streams = {name: getattr(sys, name) for name in ("stdout", "stderr", "__stdout__", "__stderr__")}
     with _descriptor_aside():
         # the first streams too, since one that was closed cannot be opened again

@@ -39,7 +39,14 @@ SHORT = {
 
 
 class Lookup(Mapping[str, E], Generic[E]):
-    """The registered entries of one kind, by name."""
+    """The registered entries of one kind, by name.
+
+    Examples:
+        >>> [entry.name for entry in aezoo.registry.models.find(family="contractive")]
+        ['contractive']
+        >>> "vae" in aezoo.registry.models
+        True
+    """
 
     def __init__(self, kind: Kind, plugins: Plugins) -> None:
         self.kind = kind

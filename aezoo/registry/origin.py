@@ -17,7 +17,13 @@ _MARK = "_aezoo_origin"
 
 
 def mark(thing: T, kind: Kind, entry: Entry) -> T:
-    """Writes down in a part, or in each of several, the entry of a plugin of somebody else that made it."""
+    """Writes down in a part, or in each of several, the entry of a plugin of somebody else that made it.
+
+    Examples:
+        >>> entry = aezoo.Part("blur", "blur:Blur", plugin="blur", distribution="aezoo-blur")
+        >>> aezoo.registry.origin(aezoo.registry.mark(torch.nn.Identity(), "corruption", entry))
+        "corruption 'blur' of plugin 'blur' (aezoo-blur)"
+    """
     if entry.distribution not in (OURS, ""):
         for part in thing if isinstance(thing, tuple | list) else (thing,):
             # past torch's own setter; the text follows every copy
@@ -29,19 +35,33 @@ def origin(thing: Any) -> str:
     """Whose a part is, such as ``corruption 'blur' of plugin 'blur' (aezoo-blur)``; nothing where it is aezoo's own.
 
     A part that its model made by itself is known by the module of its class.
+
+    Examples:
+        >>> aezoo.registry.origin(run.model.decoder)
+        ''
     """
     marked = getattr(thing, "__dict__", {}).get(_MARK, "")
     return marked or _by_module(type(thing).__module__, type(thing).__name__)
 
 
 def of(thing: Any) -> str:
-    """The same as the end of a phrase that has named the part: ``" of plugin 'blur' (aezoo-blur)"``, or nothing."""
+    """The same as the end of a phrase that has named the part: ``" of plugin 'blur' (aezoo-blur)"``, or nothing.
+
+    Examples:
+        >>> aezoo.registry.of(run.model.decoder)
+        ''
+    """
     _, found, source = origin(thing).rpartition(" of plugin ")
     return found + source
 
 
 def strangers(parts: Iterable[Any]) -> list[str]:
-    """Whose the ``parts`` are, the first of each plugin, those of aezoo left out."""
+    """Whose the ``parts`` are, the first of each plugin, those of aezoo left out.
+
+    Examples:
+        >>> aezoo.registry.strangers(run.model.modules())
+        []
+    """
     found: dict[str, str] = {}
     for name in filter(None, map(origin, parts)):
         found.setdefault(name.rpartition(" of plugin ")[2], name)
@@ -49,7 +69,12 @@ def strangers(parts: Iterable[Any]) -> list[str]:
 
 
 def culprit(error: BaseException) -> str:
-    """Whose code, or which part, was at work where ``error`` was raised: the innermost that is not aezoo's own."""
+    """Whose code, or which part, was at work where ``error`` was raised: the innermost that is not aezoo's own.
+
+    Examples:
+        >>> aezoo.registry.culprit(ValueError("of nobody's code"))
+        ''
+    """
     found = [_at_work(frame) for frame in _frames(error.__traceback__)]
     return next((name for name in reversed(found) if name), "")
 
@@ -68,6 +93,10 @@ def naming(parts: Iterable[Any], doing: str) -> Iterator[None]:
 
     Raises:
         PluginError: names the part, its plugin and its distribution.
+
+    Examples:
+        >>> with aezoo.registry.naming(run.model.modules(), "in training"):
+        ...     pass
     """
     try:
         yield
@@ -94,7 +123,13 @@ def naming(parts: Iterable[Any], doing: str) -> Iterator[None]:
 
 
 def signed(error: ZooError, entry: Entry) -> ZooError:
-    """The same error; out of a stranger's entry, its line says so, unless it names a plugin already."""
+    """The same error; out of a stranger's entry, its line says so, unless it names a plugin already.
+
+    Examples:
+        >>> entry = aezoo.Part("blur", "blur:Blur", plugin="blur", distribution="aezoo-blur")
+        >>> print(aezoo.registry.signed(aezoo.errors.DataError("no rows."), entry))
+        no rows ('blur' of plugin 'blur' (aezoo-blur)).
+    """
     if entry.distribution not in (OURS, "") and " of plugin " not in str(error):
         error.args = (f"{str(error).rstrip('.')} ({entry.name!r} of {entry.source}).",)
     return error

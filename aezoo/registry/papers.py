@@ -8,7 +8,18 @@ REFERENCE = re.compile(r"(?P<authors>.+?) (?P<year>\d{4}), (?P<title>.+?)(?:, ar
 
 
 def bibtex(reference: str) -> str:
-    """One entry; what is not in the usual form becomes its note."""
+    """One entry; what is not in the usual form becomes its note.
+
+    Examples:
+        >>> print(aezoo.registry.bibtex("Burda et al. 2016, Importance weighted autoencoders, arXiv:1509.00519"))
+        @misc{burda2016importance,
+          author = {Burda and others},
+          title = {{Importance weighted autoencoders}},
+          year = {2016},
+          eprint = {1509.00519},
+          archivePrefix = {arXiv}
+        }
+    """
     found = REFERENCE.fullmatch(reference)
     if found is None:
         return f"@misc{{{_key(reference)},\n  note = {{{_tex(reference)}}}\n}}"

@@ -50,6 +50,11 @@ class Plugin:
 
     ``claims`` are the names of all entries that its hooks gave, those of a plugin that is refused included;
     ``seconds`` is how long its import took, and ``notes`` say what else its user should know.
+
+    Examples:
+        >>> plugin = next(iter(aezoo.registry.plugins))
+        >>> plugin.name, plugin.distribution, plugin.error
+        ('core', 'aezoo', '')
     """
 
     name: str

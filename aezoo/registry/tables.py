@@ -179,6 +179,17 @@ def fill(text: str, catalogue: Row, cards: Sequence[Row] = ()) -> str:
     """``text`` with what stands between ``<!-- NAME -->`` and ``<!-- /NAME -->`` made anew, as often as it does.
 
     ``<!-- model NAME -->`` is the place for a model's own. Raises DataError for a table that does not exist.
+
+    Examples:
+        >>> catalogue = {"inspections": [{"name": "plane", "summary": "A plane."}]}
+        >>> print(aezoo.registry.fill("<!-- inspections -->\\n<!-- /inspections -->", catalogue))
+        <!-- inspections -->
+        <BLANKLINE>
+        | `aezoo inspect RUN …` | what it shows |
+        | --- | --- |
+        | `--plane` | A plane. |
+        <BLANKLINE>
+        <!-- /inspections -->
     """
 
     def made(found: re.Match[str]) -> str:
@@ -192,14 +203,25 @@ def fill(text: str, catalogue: Row, cards: Sequence[Row] = ()) -> str:
 
 
 def written_cards(checkout: Path) -> list[Row]:
-    """The results of the reproductions of a checkout, by card."""
+    """The results of the reproductions of a checkout, by card.
+
+    Examples:
+        >>> from pathlib import Path
+        >>> aezoo.registry.written_cards(Path("no-checkout"))
+        []
+    """
     return [
         json.loads(path.read_text("utf-8")) for path in sorted((checkout / "reproductions" / "results").glob("*.json"))
     ]
 
 
 def pages(catalogue_path: Path) -> list[Path]:
-    """The README and the pages of documentation beside a checkout's registry.json; none in an installed package."""
+    """The README and the pages of documentation beside a checkout's registry.json; none in an installed package.
+
+    Examples:
+        >>> aezoo.registry.pages(aezoo.registry.location().with_name("elsewhere") / "registry.json")
+        []
+    """
     checkout = catalogue_path.parent
     if not (checkout / "README.md").exists() or not (checkout / "pyproject.toml").exists():
         return []

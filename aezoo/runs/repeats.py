@@ -40,6 +40,11 @@ class Runs(Sequence[Run]):
 
     ``names`` are theirs (``seed-3``, ``setting-2``), ``failed`` says by name why others came to nothing, ``together``
     whether they were trained as one batched model, and ``notes`` what a user should be told.
+
+    Examples:
+        >>> runs = aezoo.train_many("linear", "digits", seeds=2, latent_dim=2, epochs=1)
+        >>> runs.names, len(runs), sorted(runs.mean)[:2]
+        (['seed-0', 'seed-1'], 2, ['dead_units', 'examples'])
     """
 
     runs: list[Run] = field(default_factory=list)
@@ -102,6 +107,11 @@ def train_many(
             are to be trained together and cannot be.
         DataError, OutputError: as for ``train``.
         DivergenceError: of every run the loss stopped being finite.
+
+    Examples:
+        >>> runs = aezoo.train_many("linear", "digits", settings=[{"latent_dim": 2}, {"latent_dim": 8}], epochs=1)
+        >>> runs.names, [run.config.latent_dim for run in runs]
+        (['setting-1', 'setting-2'], [2, 8])
     """
     job = Job.of({"data": data, **arguments})
     members = _members(seeds, settings, job.options)
@@ -140,6 +150,13 @@ def resume_many(out: str | Path, **arguments: Any) -> Runs:
     Raises:
         UsageError: these runs came to their end, or are of several settings, which their folder does not hold.
         CheckpointError, DataError, OutputError, DivergenceError: as for ``resume``.
+
+    Examples:
+        >>> runs = aezoo.train_many("linear", "digits", seeds=2, epochs=1, out="runs/seeds")
+        >>> aezoo.resume_many("runs/seeds")
+        Traceback (most recent call last):
+            ...
+        aezoo.errors.UsageError: runs/seeds is finished: nothing is left to train.
     """
     path = Path(out)
     job = Job.of(arguments)

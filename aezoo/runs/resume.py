@@ -63,6 +63,11 @@ def resume(run: str | Path, *, into: Autoencoder | None = None, **arguments: Any
         CheckpointError: no run, a broken one, or one of another version of aezoo or of the plugin.
         DataError: the data is not what the run was trained on.
         OutputError, DivergenceError: as for ``train``.
+
+    Examples:
+        >>> run = aezoo.train("linear", "digits", epochs=1, out="runs/short")
+        >>> len(aezoo.resume("runs/short", epochs=2).history)
+        2
     """
     folder = RunFolder(run, resume=True)
     with folder.claimed():

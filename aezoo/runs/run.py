@@ -26,6 +26,12 @@ class Run:
 
     ``history`` holds the metrics of each epoch, ``results`` the figures of the test split, ``notes`` what a user
     should be told. ``folder`` is None for a run that writes nothing.
+
+    Examples:
+        >>> run.name, run.model.capabilities
+        ('vae', ('stochastic', 'samples', 'bound', 'density'))
+        >>> sorted(run.results)[:3]
+        ['active_units', 'bits_per_dim', 'examples']
     """
 
     name: str

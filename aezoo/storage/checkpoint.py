@@ -49,7 +49,13 @@ DISTRIBUTION = re.compile(r"[A-Za-z0-9]([A-Za-z0-9._-]{0,98}[A-Za-z0-9])?(==[\w.
 
 
 class Header(Config):
-    """What a checkpoint says of itself."""
+    """What a checkpoint says of itself.
+
+    Examples:
+        >>> header = aezoo.training.read_header("runs/vae")
+        >>> header.model, header.config["latent_dim"], header.data.name
+        ('vae', 2, 'digits')
+    """
 
     format: int = Field(FORMAT, ge=1)
     model: str
@@ -68,6 +74,11 @@ def build_model(name: str, values: dict[str, Any], spec: DataSpec) -> Autoencode
     Raises:
         UnknownNameError, UsageError, CompositionError: a name or option that does not exist or does not fit.
         PluginError: the model's build function broke.
+
+    Examples:
+        >>> model = aezoo.training.build_model("vae", {"latent_dim": 3}, aezoo.DataSpec(shape=(6,)))
+        >>> model.capabilities
+        ('stochastic', 'samples', 'bound', 'density')
     """
     entry = registry.models[name]
     config = entry.options.parse(values, owner=f"model {name!r}")
@@ -119,7 +130,14 @@ def _refuse_ignored(entry: registry.Model, config: ModelConfig, model: Autoencod
 def save_model(
     path: str | Path, model: Autoencoder, header: Header, weights: Mapping[str, Tensor] | None = None
 ) -> None:
-    """Writes header and weights, the model's own unless others are given, whole or not at all; raises OutputError."""
+    """Writes header and weights, the model's own unless others are given, whole or not at all; raises OutputError.
+
+    Examples:
+        >>> model, header = aezoo.training.load_model("runs/vae")
+        >>> aezoo.training.save_model("copy.safetensors", model, header)
+        >>> aezoo.training.read_header("copy.safetensors").model
+        'vae'
+    """
     found = model.state_dict() if weights is None else weights
     tensors.write_tensors(path, found, KEY, header.model_dump(mode="json", exclude={"digest"}))
 
@@ -138,7 +156,12 @@ def find_model_file(path: str | Path) -> Path:
 
 
 def read_header(path: str | Path) -> Header:
-    """What a checkpoint says of itself; raises CheckpointError when it is broken or was not written by aezoo."""
+    """What a checkpoint says of itself; raises CheckpointError when it is broken or was not written by aezoo.
+
+    Examples:
+        >>> aezoo.training.read_header("runs/vae").data.shape
+        (1, 8, 8)
+    """
     file = find_model_file(path)
     values = tensors.read_header(file, KEY, "aezoo")
     written = values.get("format")
@@ -162,6 +185,11 @@ def load_model(
     Raises:
         CheckpointError: the file is missing, broken or foreign, its model is not registered (the message says what
             to install), its tensors do not fit the model, or they hold what no training has saved.
+
+    Examples:
+        >>> model, header = aezoo.training.load_model("runs/vae")
+        >>> header.model
+        'vae'
     """
     file = find_model_file(path)
     header = read_header(file)

@@ -41,6 +41,16 @@ class RunFolder:
             is writing there.
         CheckpointError: there is no run that could go on.
         OutputError: it is a file, or cannot be written.
+
+    Examples:
+        >>> folder = aezoo.training.RunFolder("runs/new")
+        >>> with folder.claimed():
+        ...     folder.is_new
+        True
+        >>> aezoo.training.RunFolder("runs/vae")
+        Traceback (most recent call last):
+            ...
+        aezoo.errors.UsageError: runs/vae exists: give --overwrite to replace it, go on with it by aezoo resume ...
     """
 
     def __init__(self, path: str | Path, overwrite: bool = False, resume: bool = False) -> None:
@@ -247,7 +257,12 @@ def _is_passing(name: str) -> bool:
 
 
 def run_config(folder: str | Path) -> dict[str, Any]:
-    """The config.json of a run's folder; raises CheckpointError when it is missing or broken."""
+    """The config.json of a run's folder; raises CheckpointError when it is missing or broken.
+
+    Examples:
+        >>> aezoo.training.run_config("runs/vae")["training"]["epochs"]
+        1
+    """
     path = Path(folder) / CONFIG_FILE
     try:
         content = json.loads(_text_of(path))

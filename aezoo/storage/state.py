@@ -78,7 +78,16 @@ class Position(Config):
 
 @dataclass
 class State:
-    """A state of training: where it stands, and its tensors by name, on the processor and apart from the trainer's."""
+    """A state of training: where it stands, and its tensors by name, on the processor and apart from the trainer's.
+
+    Examples:
+        >>> states = []
+        >>> config = aezoo.TrainConfig(epochs=1)
+        >>> trainer = aezoo.Trainer(aezoo.load("runs/vae"), run.splits, config, on_save=states.append)
+        >>> metrics = trainer.fit()
+        >>> states[-1].position.epoch
+        1
+    """
 
     position: Position
     tensors: dict[str, Tensor] = field(default_factory=dict)

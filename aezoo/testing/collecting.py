@@ -20,7 +20,13 @@ OPTION = "aezoo_distribution"
 
 
 class ContractWarning(UserWarning):
-    """Something that a check found and that may be meant."""
+    """Something that a check found and that may be meant.
+
+    Examples:
+        >>> from aezoo import testing
+        >>> issubclass(testing.ContractWarning, UserWarning)
+        True
+    """
 
 
 class Case:

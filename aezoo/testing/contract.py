@@ -67,6 +67,13 @@ class Contract:
 
     Raises:
         UnknownNameError, PluginError: something that is not registered, or whose plugin is broken.
+
+    Examples:
+        >>> from aezoo import testing
+        >>> with testing.Contract(["linear"]) as contract:
+        ...     title, check = contract.cases()[0]
+        ...     print(title, check.name, contract.run(title, check).status)
+        linear built held
     """
 
     def __init__(self, models: Iterable[str], of_parts: Iterable[tuple[Kind, str]] = ()) -> None:
@@ -134,6 +141,11 @@ def check(name: str, checks: Sequence[str] | None = None) -> list[Result]:
 
     Raises:
         UnknownNameError: no such model, or no such check.
+
+    Examples:
+        >>> from aezoo import testing
+        >>> [result.status for result in testing.check("linear", checks=["built", "described"])]
+        ['held', 'held']
     """
     with Contract([name]) as opened:
         return [opened.run(name, one) for one in chosen(checks)]

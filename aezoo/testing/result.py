@@ -13,7 +13,13 @@ Status = Literal["held", "failed", "skipped", "warning"]
 
 @dataclass(frozen=True)
 class Result:
-    """What one check of one model found: the check's name, whether it held, and why not, in one line."""
+    """What one check of one model found: the check's name, whether it held, and why not, in one line.
+
+    Examples:
+        >>> from aezoo import testing
+        >>> testing.Result("built", "held").status
+        'held'
+    """
 
     check: str
     status: Status
@@ -34,7 +40,13 @@ class Doubtful(Exception):  # noqa: N818
 
 @dataclass(frozen=True)
 class Check:
-    """One thing that a model must hold: a short name, and a function that raises where it does not."""
+    """One thing that a model must hold: a short name, and a function that raises where it does not.
+
+    Examples:
+        >>> from aezoo import testing
+        >>> testing.CHECKS[0].name, len(testing.CHECKS) > 20
+        ('built', True)
+    """
 
     name: str
     function: Callable[[Any], None]

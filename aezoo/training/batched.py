@@ -47,7 +47,12 @@ MOST_FLOPS = {"cpu": 2e8, "cuda": 2e10}
 
 
 def pays(trainer: Trainer) -> bool:
-    """Whether members like this one gain from being trained together; decided by sizes alone, so always alike."""
+    """Whether members like this one gain from being trained together; decided by sizes alone, so always alike.
+
+    Examples:
+        >>> aezoo.training.pays(aezoo.Trainer(aezoo.load("runs/vae"), run.splits, aezoo.TrainConfig()))
+        True
+    """
     from torch.utils.flop_counter import FlopCounterMode
 
     model, counter = trainer.model, FlopCounterMode(display=False)
@@ -70,6 +75,12 @@ class Together:
     Raises:
         NotTogetherError: the members have different shapes, sizes or operations, or a step of theirs depends on
             more than tensors.
+
+    Examples:
+        >>> config = aezoo.TrainConfig(epochs=1)
+        >>> trainers = [aezoo.Trainer(aezoo.load("runs/vae"), run.splits, config) for _ in range(2)]
+        >>> len(aezoo.training.Together(trainers).trainers)
+        2
     """
 
     def __init__(self, trainers: Sequence[Trainer], alike: bool = False, progress: Progress | None = None) -> None:

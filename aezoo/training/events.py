@@ -13,7 +13,15 @@ from aezoo.errors import STOPS, reason_of
 
 
 class Events:
-    """Calls the training hooks of all plugins, and of objects given for one run."""
+    """Calls the training hooks of all plugins, and of objects given for one run.
+
+    Examples:
+        >>> class Tracker:
+        ...     def aezoo_epoch_end(self, metrics):
+        ...         print(metrics["loss"])
+        >>> aezoo.training.Events([Tracker()], print).call("aezoo_epoch_end", run=None, metrics={"loss": 2.0})
+        2.0
+    """
 
     def __init__(self, trackers: Iterable[Any], warn: Callable[[str], None]) -> None:
         self._warn = warn

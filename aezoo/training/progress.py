@@ -10,7 +10,13 @@ from typing import Any
 
 
 class Progress:
-    """Shows how far a run is; ``enabled=None`` asks whether standard error is a terminal."""
+    """Shows how far a run is; ``enabled=None`` asks whether standard error is a terminal.
+
+    Examples:
+        >>> progress = aezoo.training.Progress(enabled=False)
+        >>> with progress.of(2, 100):
+        ...     progress.advance(50)
+    """
 
     # a bar that is redrawn at every step of a small model takes longer than the step
     SECONDS = 0.1

@@ -61,13 +61,27 @@ HEARD: list[int] = []
 
 
 def interrupt(number: int, frame: FrameType | None) -> None:
-    """A command's handler of Ctrl-C."""
+    """A command's handler of Ctrl-C.
+
+    Examples:
+        >>> import signal
+        >>> handler = signal.signal(signal.SIGINT, aezoo.training.interrupt)
+        >>> signal.signal(signal.SIGINT, handler) is aezoo.training.interrupt
+        True
+    """
     HEARD.append(number)
     raise KeyboardInterrupt
 
 
 def terminate(number: int, frame: FrameType | None) -> None:
-    """A command's handler of SIGTERM, which lets it take the way of an error: files and messages are finished."""
+    """A command's handler of SIGTERM, which lets it take the way of an error: files and messages are finished.
+
+    Examples:
+        >>> import signal
+        >>> handler = signal.signal(signal.SIGTERM, aezoo.training.terminate)
+        >>> signal.signal(signal.SIGTERM, handler) is aezoo.training.terminate
+        True
+    """
     HEARD.append(number)
     raise TerminatedError
 

@@ -66,6 +66,12 @@ class Trainer:
         DivergenceError: the loss stopped being finite.
         CheckpointError: the state is not one of this model.
         UsageError: a device or precision that this machine does not have.
+
+    Examples:
+        >>> config = aezoo.TrainConfig(epochs=1)
+        >>> trainer = aezoo.Trainer(aezoo.load("runs/vae"), run.splits, config)
+        >>> len(trainer.fit())
+        1
     """
 
     def __init__(
@@ -329,7 +335,16 @@ def _refuse_untrainable(model: Autoencoder, saved: bool) -> None:
 
 
 def pick_device(name: str) -> torch.device:
-    """``auto`` is the GPU where there is one; raises UsageError for a device that is not there."""
+    """``auto`` is the GPU where there is one; raises UsageError for a device that is not there.
+
+    Examples:
+        >>> aezoo.training.pick_device("cpu")
+        device(type='cpu')
+        >>> aezoo.training.pick_device("tpu")
+        Traceback (most recent call last):
+            ...
+        aezoo.errors.UsageError: device 'tpu' cannot be used: use --device auto, cpu, cuda or cuda:N.
+    """
     if name == "auto":
         return torch.device("cuda" if torch.cuda.is_available() else "cpu")
     # before torch is asked, which imports modules by the names of others

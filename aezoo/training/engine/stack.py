@@ -24,7 +24,16 @@ from aezoo.training.engine.trace import NotTraceableError
 
 
 class NotTogetherError(Exception):
-    """These models cannot be trained as one; says why."""
+    """These models cannot be trained as one; says why.
+
+    Examples:
+        >>> config = aezoo.TrainConfig(epochs=1)
+        >>> trainers = [aezoo.Trainer(model, run.splits, config) for model in (run.model, linear.model)]
+        >>> aezoo.training.Together(trainers)
+        Traceback (most recent call last):
+            ...
+        aezoo.errors.NotTogetherError: their weights have different names or shapes
+    """
 
 
 class _Operations(NamedTuple):
