@@ -14,11 +14,14 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    GetJsonSchemaHandler,
     JsonValue,
     ValidationError,
     model_validator,
 )
 from pydantic.functional_validators import ModelWrapValidatorHandler
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema
 
 from aezoo.core.text import split_choice
 from aezoo.errors import UnknownNameError, UsageError, near_misses, one_line
@@ -52,6 +55,15 @@ class Config(BaseModel):
         if isinstance(values, dict):
             values = {key: _plain_value(item, one_line(str(key))) for key, item in values.items()}
         return handler(values)
+
+    @classmethod
+    def __get_pydantic_json_schema__(cls, core_schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        """Says what the options are, without the examples of their docstring."""
+        schema = handler(core_schema)
+        described = handler.resolve_ref_schema(schema)
+        if "description" in described:
+            described["description"] = described["description"].partition("\n\nExamples:")[0]
+        return schema
 
     @classmethod
     def parse(cls, values: dict[str, Any], owner: str = "") -> Self:
