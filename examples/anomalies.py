@@ -36,9 +36,7 @@ def main(arguments: list[str] | None = None) -> None:
     odd = new[[scores.argmax()]]
     error = (run.model.reconstruct(odd) - odd)[0] / known.std(axis=0)
     for column in np.abs(error).argsort()[::-1][:3]:
-        print(
-            f"the oddest row's {table.feature_names[column]} is {abs(error[column]):.1f} deviations from what was expected"
-        )
+        print(f"the oddest row's {table.feature_names[column]}: {abs(error[column]):.1f} deviations off")
 
 
 if __name__ == "__main__":
