@@ -23,8 +23,10 @@ from aezoo.parts.distributions import ContinuousBernoulli as ContinuousBernoulli
 from aezoo.parts.distributions import Laplace as LaplaceDistribution
 from aezoo.parts.distributions import Levels, LocationScale, Normal
 
-ScaleForm = Literal["unit", "shared", "per-dimension", "per-example", "optimal"]
+ScaleForm = Literal["unit", "shared", "per-dimension", "per-example", "per-value", "optimal"]
 MeanForm = Literal["linear", "sigmoid"]
+# below the spread of scaled data: a posterior collapses while its likelihood forgives every error
+FIRST_LOG_SCALE = -1.0
 
 
 class Outputs(NamedTuple):
@@ -103,15 +105,14 @@ class _ScaledLikelihood(Likelihood):
     def __init__(
         self, spec: DataSpec, scale: ScaleForm = "unit", min_log_scale: float = -6.0, mean: MeanForm = "linear"
     ) -> None:
-        super().__init__(spec, scalars=1 if scale == "per-example" else 0)
+        super().__init__(spec, channels=2 if scale == "per-value" else 1, scalars=1 if scale == "per-example" else 0)
         if mean == "sigmoid":
             _check_unit_interval(spec, f"{type(self).__name__} with mean=sigmoid", "mean=linear")
         self.form = scale
         self.mean = mean
         self.min_log_scale = min_log_scale
         if scale in ("shared", "per-dimension"):
-            # below the spread of scaled data: a posterior collapses while its likelihood forgives every error
-            self.log_scale = nn.Parameter(torch.full(spec.shape if scale == "per-dimension" else (), -1.0))
+            self.log_scale = nn.Parameter(torch.full(spec.shape if scale == "per-dimension" else (), FIRST_LOG_SCALE))
         if scale == "optimal":
             self.register_buffer("spread", torch.ones(()))
             self.register_buffer("batches", torch.zeros(()))
@@ -120,13 +121,16 @@ class _ScaledLikelihood(Likelihood):
         """What a LocationScale is made of.
 
         Returns:
-            The location (K, B, *X); the log-scale bounded below: None, (), (*X) or (K, B, 1…); the number of axes of
-            the event; and, of an optimal scale in training, the function that fits it.
+            The location (K, B, *X); the log-scale bounded below: None, (), (*X), (K, B, 1…) or (K, B, *X); the number
+            of axes of the event; and, of an optimal scale in training, the function that fits it.
         """
         loc, log_scale = output, None
         if self.form == "per-example":
             loc = output[..., :-1]
             log_scale = self._bounded(output[..., -1].view(*output.shape[:-1], *(1,) * len(self.shape)))
+        elif self.form == "per-value":
+            loc, raw = output.chunk(2, dim=-1)
+            log_scale = self._bounded(self._shaped(raw + FIRST_LOG_SCALE))
         elif self.form == "optimal":
             log_scale = self._log_scale_of(self.spread.to(output.dtype))
         elif self.form != "unit":
@@ -161,6 +165,8 @@ class Gaussian(_ScaledLikelihood):
     - ``shared``: one learned σ, "σ-VAE";
     - ``per-dimension``: a learned σ for each value of the datum;
     - ``per-example``: one σ for all values of a datum, given by its code;
+    - ``per-value``: a σ for each value of a datum, given by its code: N(x; μ(z), diag σ²(z)), as in Kingma & Welling
+      2014, appendix C.2;
     - ``optimal``: one σ, never learned but solved for. In training σ² is the mean squared error of the batch and its
       draws, so that the loss is D/2·(log 2πMSE + 1) on average; in evaluation it is fixed, a moving average over the
       training batches, so that no row's figures depend on its neighbours.

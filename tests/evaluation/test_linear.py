@@ -123,7 +123,8 @@ def test_the_variance_is_the_likelihoods_where_there_is_one():
     shared.decoder.likelihood.log_scale.data.fill_(-0.7)
     expected = -6 + math.log1p(math.exp(-0.7 + 6))
     assert linear_decoder(shared).variance == pytest.approx(math.exp(2 * expected))
-    assert linear_decoder(built("vae", likelihood="gaussian,scale=per-example")).variance is None
+    for scale in ("per-example", "per-value"):
+        assert linear_decoder(built("vae", likelihood=f"gaussian,scale={scale}")).variance is None
     assert linear_decoder(built("vae", likelihood="laplace")).variance is None
     uneven = built("vae", likelihood="gaussian,scale=per-dimension")
     uneven.decoder.likelihood.log_scale.data[1] = 0.3

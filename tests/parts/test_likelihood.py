@@ -24,7 +24,7 @@ TABLE = DataSpec(shape=(6,))
 IMAGE = DataSpec(shape=(2, 3, 4), low=0.0, high=1.0, scaling="none")
 BITS = DataSpec(shape=(6,), low=0.0, high=1.0, levels=2, scaling="none")
 GREY = DataSpec(shape=(1, 2, 3), low=0.0, high=16.0, levels=17, scaling="none")
-FORMS = ("unit", "shared", "per-dimension", "per-example")
+FORMS = ("unit", "shared", "per-dimension", "per-example", "per-value")
 REAL = [(Gaussian, td.Normal), (Laplace, td.Laplace)]
 
 
@@ -46,12 +46,14 @@ def scaled(kind, form, spec=TABLE, **options):
 def test_a_real_likelihood_is_torchs_density_around_the_output(kind, theirs, form, spec):
     likelihood = scaled(kind, form, spec)
     size = likelihood.outputs.size
-    assert size == spec.size + (form == "per-example")
+    assert size == spec.size + {"per-example": 1, "per-value": spec.size}.get(form, 0)
     output, x = drawn(3, 5, size), drawn(5, *spec.shape, seed=1)
     # the code's own scale is the last output, the learned ones move ten times as fast; all are bounded below, softly
     raw = {
         "unit": torch.zeros(()).double(),
         "per-example": output[..., -1].reshape(3, 5, *[1] * len(spec.shape)),
+        # where a learned one starts
+        "per-value": output[..., spec.size :].reshape(3, 5, *spec.shape) - 1 if form == "per-value" else None,
     }.get(form)
     if raw is None:
         raw = likelihood.log_scale.detach()
@@ -72,13 +74,13 @@ def test_a_unit_gaussian_is_half_the_squared_error_and_a_constant():
     torch.testing.assert_close(-Gaussian(TABLE)(output).log_prob(x), error, **EXACT)
 
 
-@pytest.mark.parametrize("form", ["shared", "per-dimension", "per-example"])
+@pytest.mark.parametrize("form", ["shared", "per-dimension", "per-example", "per-value"])
 @pytest.mark.parametrize("kind", [Gaussian, Laplace])
 def test_a_learned_scale_gets_a_gradient(kind, form):
     likelihood = scaled(kind, form)
     output = drawn(2, 5, likelihood.outputs.size).requires_grad_()
     likelihood(output).log_prob(drawn(5, 6, seed=1)).sum().backward()
-    moved = output.grad[..., -1] if form == "per-example" else likelihood.log_scale.grad
+    moved = output.grad[..., 6:] if form.startswith("per-") and form != "per-dimension" else likelihood.log_scale.grad
     assert (moved != 0).all()
 
 
@@ -98,7 +100,7 @@ def test_the_best_shared_variance_is_the_mean_squared_error():
     assert -px.log_prob(x).mean().item() == pytest.approx(nll, abs=1e-10)
 
 
-@pytest.mark.parametrize("form", ["shared", "per-dimension", "per-example"])
+@pytest.mark.parametrize("form", ["shared", "per-dimension", "per-example", "per-value"])
 @pytest.mark.parametrize("kind", [Gaussian, Laplace])
 def test_a_learned_scale_never_falls_below_its_bound(kind, form):
     likelihood = kind(TABLE, form, min_log_scale=-2.0)
@@ -147,7 +149,7 @@ def test_the_optimal_scale_is_a_moving_average_in_evaluation_that_is_saved_and_m
     assert torch.equal(again.eval()(output).log_prob(x), px.log_prob(x))
 
 
-@pytest.mark.parametrize("form", ["shared", "per-dimension", "per-example", "optimal"])
+@pytest.mark.parametrize("form", ["shared", "per-dimension", "per-example", "per-value", "optimal"])
 @pytest.mark.parametrize("kind", [Gaussian, Laplace])
 def test_data_that_is_decoded_exactly_has_a_finite_density_and_no_gradient_that_is_not(kind, form):
     likelihood = kind(TABLE, form, min_log_scale=-4.0)
@@ -161,8 +163,7 @@ def test_data_that_is_decoded_exactly_has_a_finite_density_and_no_gradient_that_
         optimizer.step()
     with torch.no_grad():
         output[..., :6] = 1.0
-        if form == "per-example":
-            output[..., 6] = -100.0
+        output[..., 6:] = -100.0
     most = 6 * (4 - 0.5 * math.log(2 * math.pi) if kind is Gaussian else 4 - math.log(2))
     px = likelihood(output)
     assert px.log_prob(torch.ones(5, 6)).max().item() <= most + 1e-4

@@ -85,7 +85,7 @@ def test_every_model_trains_with_every_network(name, network):
 
 
 @pytest.mark.parametrize("prior", registry.priors)
-@pytest.mark.parametrize("scale", ["unit", "shared", "per-dimension", "per-example"])
+@pytest.mark.parametrize("scale", ["unit", "shared", "per-dimension", "per-example", "per-value"])
 def test_every_prior_trains_with_every_scale(prior, scale):
     trained("iwae", {"prior": prior, "likelihood": f"laplace={scale}"}, TABLE)
 
