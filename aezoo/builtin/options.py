@@ -40,8 +40,8 @@ class ScaleOptions(Config):
 
     scale: Literal["unit", "shared", "per-dimension", "per-example", "per-value", "optimal"] = Field(
         "unit",
-        description="1, one learned, one learned for each value, one for each datum given by its code, one for each value "
-        "given by the code, or one that is optimal for each batch",
+        description="1, one learned, one learned for each value, one for each datum given by its code, one for each "
+        "value given by the code, or one that is optimal for each batch",
     )
     min_log_scale: float = Field(-6.0, ge=-20, le=0, description="lower bound of the log-scale")
     mean: Literal["linear", "sigmoid"] = Field(
