@@ -38,9 +38,14 @@ class JumpReLU(nn.Module):
         return torch.where(z <= threshold, 0.0, z) - threshold.detach() * self._jump(z, threshold)
 
     def active(self, z: Tensor) -> Tensor:
-        """H(z − θ) (B, *Z) of codes before the activation, with the derivative −(1/ε)·K((z − θ)/ε) for θ alone."""
+        """H(z − θ) (B, *Z) of codes before the activation, with derivatives that stand for those of the step.
+
+        For θ that is −(1/ε)·K((z − θ)/ε); for an active z it is 1/((z + ε)·log(1 + 1/ε)).
+        """
         threshold = self.log_threshold.exp()
-        return (z > threshold).to(z.dtype) - self._jump(z, threshold)
+        on = z > threshold
+        pull = torch.where(on, 1 / ((z + self.bandwidth) * math.log1p(1 / self.bandwidth)), 0.0).detach()
+        return on.to(z.dtype) - self._jump(z, threshold) + pull * (z - z.detach())
 
     def _jump(self, z: Tensor, threshold: Tensor) -> Tensor:
         """Zero, with the derivative K((z − θ)/ε)/ε for θ."""
@@ -49,7 +54,13 @@ class JumpReLU(nn.Module):
 
 
 class L0(Regularizer):
-    """Σ_j H(z_j − θ_j), the number of active units of a JumpReLU code; its gradient goes to the thresholds alone."""
+    """Σ_j H(z_j − θ_j), the number of active units of a JumpReLU code.
+
+    Its gradient raises the thresholds that have values near them, and lowers every active value as the concave
+    log(1 + z/ε)/log(1 + 1/ε) would, which is 0 at 0 and 1 at 1 (the reweighted ℓ1 of Candès, Wakin and Boyd 2008,
+    doi:10.1007/s00041-008-9045-x). Of the thresholds' part alone a value far above its threshold feels nothing, and
+    the number of active units does not answer to the weight.
+    """
 
     def __init__(self) -> None:
         super().__init__()

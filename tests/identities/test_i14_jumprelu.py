@@ -85,7 +85,7 @@ def test_their_mean_over_data_estimates_the_derivative_of_the_mean_output():
         assert abs(float(gradient) / threshold + scale * density) < 4 * error
 
 
-def test_the_value_and_the_gradient_for_z_are_those_of_the_hard_threshold():
+def test_the_values_are_those_of_the_hard_threshold_and_an_active_unit_is_pulled_as_by_a_logarithm():
     unit = activation(0.3, 0.1, size=60)
     z = around(0.3, 0.1)[None].requires_grad_()
     output, active = unit(z), unit.active(z)
@@ -94,4 +94,8 @@ def test_the_value_and_the_gradient_for_z_are_those_of_the_hard_threshold():
     assert torch.equal(active, above.double())
     (gradient,) = torch.autograd.grad(output.sum(), z)
     assert torch.equal(gradient, above.double())
-    assert not torch.autograd.grad(active.sum(), [z], allow_unused=True, materialize_grads=True)[0].any()
+    (pull,) = torch.autograd.grad(active.sum(), z)
+    smooth = (z / 0.1).log1p() / math.log1p(1 / 0.1)
+    (truth,) = torch.autograd.grad(smooth.sum(), z)
+    torch.testing.assert_close(pull, torch.where(above, truth, 0.0), rtol=1e-12, atol=0)
+    assert (pull > 0).any()

@@ -1,6 +1,7 @@
 """JumpReLU codes and the L0 penalty on them; the pseudo-gradients themselves are identity I14."""
 
 import copy
+import math
 
 import pytest
 import torch
@@ -52,7 +53,7 @@ def test_the_options_reach_the_activation():
     assert unit.bandwidth == 0.03
 
 
-def test_the_penalty_moves_the_thresholds_alone_and_upwards():
+def test_the_penalty_moves_the_thresholds_upwards_and_the_active_units_down():
     model = model_of(threshold=0.2, bandwidth=0.3)
     x = drawn(50, 6)
     penalty = model.step(x).terms["l0"]
@@ -67,6 +68,12 @@ def test_the_penalty_moves_the_thresholds_alone_and_upwards():
     near = (model.encoder.network(x) - 0.2).abs() < 0.15
     torch.testing.assert_close(thresholds, -0.2 / 0.3 * near.double().mean(0), rtol=1e-6, atol=0)
     assert near.any()
+    before = model.encoder.network(x)
+    pull = torch.where(before > 0.2, 1 / ((before + 0.3) * math.log1p(1 / 0.3)), 0.0).detach() / len(x)
+    truth = torch.autograd.grad((before * pull).sum(), list(model.encoder.network.parameters()))
+    for (name, _), gradient in zip(model.encoder.network.named_parameters(), truth, strict=True):
+        torch.testing.assert_close(gradients.pop(f"encoder.network.{name}"), gradient, rtol=1e-9, atol=1e-12)
+    assert gradients
     assert not any(gradient.any() for gradient in gradients.values())
 
 
