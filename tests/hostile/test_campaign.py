@@ -83,7 +83,8 @@ def test_time_and_memory_are_measured(tmp_path):
     assert fed(busy, tmp_path, seconds=5.0).verdict == worker.READ
     if not worker._status("VmHWM"):
         pytest.skip("this system does not say how much memory was held")
-    assert " MiB" in fed(lambda given: bytes(b"x" * (60 << 20)), tmp_path, memory=30 << 20).said
+    # far more than what the process may give back meanwhile
+    assert " MiB" in fed(lambda given: bytes(b"x" * (300 << 20)), tmp_path, memory=30 << 20).said
     assert fed(lambda given: None, tmp_path, memory=30 << 20).verdict == worker.READ
 
 
