@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from aezoo.evaluation import some_rows
 from aezoo.inspection import Finding, Subject
@@ -35,7 +37,7 @@ def find(subject: Subject, options: MyModelOptions) -> Finding:
     return Finding(figures, _picture(by_value))
 
 
-def _picture(by_value: np.ndarray[tuple[int, ...], np.dtype[np.floating]]) -> Figure:
+def _picture(by_value: np.ndarray[tuple[int, ...], np.dtype[np.floating[Any]]]) -> Figure:
     figure = Figure(figsize=(5, 3.5), layout="constrained")
     axes = figure.add_subplot()
     if by_value.ndim == 3:
