@@ -9,7 +9,7 @@ Shapes: B batch, K draws, *X one datum, *Z one code.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from types import MappingProxyType
 from typing import Any, Literal, NamedTuple, get_args
@@ -150,7 +150,7 @@ class Objective(nn.Module):
         self.regularizers[name] = regularizer
         self.weights[name] = weighted.weight
         self._asking[name] = Asking(regularizer.forward, VOCABULARY, owner)
-        if type(regularizer).after_step is not Regularizer.after_step:
+        if _overrides(regularizer, "after_step"):
             self._after_step[name] = Asking(regularizer.after_step, AFTER_STEP_VOCABULARY, f"after_step of {owner}")
         if regularizer.opponent is not None:
             self._opponents[name] = Asking(regularizer.opponent_loss, OPPONENT_VOCABULARY, f"opponent_loss of {owner}")
@@ -236,6 +236,15 @@ class Objective(nn.Module):
         return distribution
 
     # ------------------------------------------------------------------ around a step
+
+    def before_training(self, mean_of: Callable[[], Tensor]) -> None:
+        """Lets the regularizers that wish to set the parts up; ``mean_of`` finds the training rows' mean (*X)."""
+        asked = [r for r in self.regularizers.values() if _overrides(r, "before_training")]
+        if asked:
+            mean = mean_of().to(self.device, self.dtype)
+            with torch.no_grad(), naming(asked, "before training"):
+                for regularizer in asked:
+                    regularizer.before_training(self.encoder, self.decoder, mean)  # type: ignore[operator]
 
     def scheduled(self) -> list[str]:
         """The regularizers whose weight moves with the step."""
@@ -350,6 +359,10 @@ class Objective(nn.Module):
             raise UsageError(f"seed must be at least 0 and below 2⁶³ (got {seed}).")
         with random_stream(seed, self.device):
             yield
+
+
+def _overrides(regularizer: nn.Module, method: str) -> bool:
+    return getattr(type(regularizer), method) is not getattr(Regularizer, method)
 
 
 def _log_mean_exp(values: Tensor) -> Tensor:

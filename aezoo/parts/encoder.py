@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from typing import cast
 
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -64,7 +65,7 @@ class PointEncoder(Encoder):
             before = layer(h).to(x.dtype)
             return Point(self.activation(before), before)
         values, support = affine_at(h, layer, selection)
-        return SparsePoint(values.to(x.dtype).relu(), support, lambda: layer(h).to(x.dtype))
+        return SparsePoint(values.to(x.dtype).relu(), support, lambda units: _outputs(layer, h, units).to(x.dtype))
 
     def _last(self, x: Tensor) -> tuple[list[nn.Module], nn.Linear, Selection] | None:
         """The network's layers and its last, of whose outputs few are kept, where products by rows pay."""
@@ -74,6 +75,13 @@ class PointEncoder(Encoder):
         if found is None or not pays(found[1].out_features, self.activation.k, found[1].in_features, x.device):
             return None
         return *found, self.activation
+
+
+def _outputs(layer: nn.Linear, h: Tensor, units: Tensor | None) -> Tensor:
+    """Of a linear layer, all or those of ``units`` (n,)."""
+    if units is None:
+        return cast(Tensor, layer(h))
+    return F.linear(h, layer.weight[units], None if layer.bias is None else layer.bias[units])
 
 
 class GaussianEncoder(Encoder):

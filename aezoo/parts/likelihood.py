@@ -78,6 +78,13 @@ class Likelihood(nn.Module, ABC):
     def forward(self, output: Tensor) -> Distribution:
         """The distribution of the data."""
 
+    def outputs_of(self, mean: Tensor) -> Tensor | None:
+        """The network's outputs (outputs.size,) at which the distribution's mean is ``mean`` (*X), where that is known.
+
+        What else the outputs say, such as a scale, is left at zero.
+        """
+        return None
+
     def _shaped(self, values: Tensor) -> Tensor:
         return values.view(*values.shape[:-1], *self.shape)
 
@@ -88,6 +95,11 @@ def _check_unit_interval(spec: DataSpec, what: str, otherwise: str) -> None:
         raise CompositionError(
             f"{what} needs data in [0, 1], and this data is {reach}: use --preprocess minmax, or {otherwise}."
         )
+
+
+def _logits(mean: Tensor) -> Tensor:
+    """Finite ones, for means of 0 and 1 too."""
+    return mean.logit(eps=1e-3)
 
 
 class _ScaledLikelihood(Likelihood):
@@ -137,6 +149,11 @@ class _ScaledLikelihood(Likelihood):
             log_scale = self._bounded(self.log_scale.to(output.dtype))
         loc = self._shaped(loc if self.mean == "linear" else loc.sigmoid())
         return loc, log_scale, len(self.shape), self._fit if self.form == "optimal" and self.training else None
+
+    def outputs_of(self, mean: Tensor) -> Tensor:
+        """(outputs.size,)."""
+        location = (mean if self.mean == "linear" else _logits(mean)).flatten()
+        return F.pad(location, (0, self.outputs.size - len(location)))
 
     def _bounded(self, raw: Tensor) -> Tensor:
         # a scale that can reach zero earns an unbounded density on any value that the decoder gets exactly right
@@ -225,6 +242,10 @@ class Bernoulli(Likelihood):
     def forward(self, output: Tensor) -> BernoulliDistribution:
         """Bernoulli with event *X."""
         return BernoulliDistribution(self._shaped(output), len(self.shape))
+
+    def outputs_of(self, mean: Tensor) -> Tensor:
+        """(outputs.size,)."""
+        return _logits(mean).flatten()
 
 
 class ContinuousBernoulli(Likelihood):

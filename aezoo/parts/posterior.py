@@ -53,6 +53,10 @@ class Point:
         self.mean = mean
         self.before = mean if before is None else before
 
+    def before_at(self, units: Tensor) -> Tensor:
+        """The code of ``units`` (n,) alone before its activation, (B, n)."""
+        return self.before.flatten(1)[:, units]
+
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """The code itself (*S, B, *Z)."""
         if tuple(sample_shape) == (1,):
@@ -67,15 +71,15 @@ class SparsePoint(Point):
     Args:
         values: that are not zero (n,), of all rows.
         support: where they are.
-        before: computes the code (B, Z) before its activation.
+        before: computes the code (B, n) before its activation, of n units or, of None, of all.
 
     Examples:
         >>> support = aezoo.parts.Support.of_rows(torch.tensor([[1], [0]]), size=3)
-        >>> aezoo.parts.SparsePoint(torch.tensor([5.0, 7.0]), support, lambda: torch.zeros(2, 3)).mean.tolist()
+        >>> aezoo.parts.SparsePoint(torch.tensor([5.0, 7.0]), support, lambda units: torch.zeros(2, 3)).mean.tolist()
         [[0.0, 5.0, 0.0], [7.0, 0.0, 0.0]]
     """
 
-    def __init__(self, values: Tensor, support: Support, before: Callable[[], Tensor]) -> None:
+    def __init__(self, values: Tensor, support: Support, before: Callable[[Tensor | None], Tensor]) -> None:
         self._values = values
         self._support = support
         self._before = before
@@ -92,7 +96,11 @@ class SparsePoint(Point):
     @cached_property
     def before(self) -> Tensor:  # type: ignore[override]
         """(B, Z)."""
-        return self._once(self._before)
+        return self._once(lambda: self._before(None))
+
+    def before_at(self, units: Tensor) -> Tensor:
+        """As of a point, and no other unit is computed."""
+        return self._before(units)
 
     def _once(self, compute: Callable[[], Tensor]) -> Tensor:
         # who asks first may want no gradient, and who asks next may

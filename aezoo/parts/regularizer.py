@@ -76,6 +76,15 @@ class Regularizer(nn.Module, ABC):
     def check(self, encoder: nn.Module, decoder: nn.Module) -> None:
         """Raises CompositionError when the penalty makes no sense for these parts; called when a model is built."""
 
+    def before_training(self, encoder: nn.Module, decoder: nn.Module, mean: Tensor) -> None:
+        """Called once, without gradients, before the first step of a training: a start that has seen the data.
+
+        Args:
+            encoder: the model's, whose parameters may be set in place.
+            decoder: likewise.
+            mean: of the preprocessed training rows (*X).
+        """
+
     def remark(self, encoder: nn.Module, shape: Sequence[int]) -> str:
         """What a user should be told of how batches of ``shape`` (B, *X) are penalised, in a few words; or nothing.
 

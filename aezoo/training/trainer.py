@@ -6,7 +6,7 @@ import copy
 import json
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
@@ -108,6 +108,8 @@ class Trainer:
 
         self.autocast, self.scaler = _arithmetic(config.precision, self.device)
         _refuse_untrainable(model, saved=on_save is not None)
+        if state is None:
+            model.before_training(lambda: _mean_of(self.train.epoch(min(8192, len(self.train)))))
         self.optimizer = make_optimizer(model.own_parameters(), config, model.paces())
         self.opponents = {n: make_optimizer(m.parameters(), config) for n, m in model.opponents().items()}
         self._main = Descent(self.optimizer, self.scaler, config.clip_norm)
@@ -318,6 +320,14 @@ class Trainer:
             if not math.isfinite(value):
                 raise DivergenceError(f"the validation {name} stopped being finite by step {self.step}: {REMEDY}.")
         return {f"validation_{name}": value for name, value in means.items()}
+
+
+def _mean_of(batches: Iterable[Tensor]) -> Tensor:
+    """The mean (*X) of all rows, in float64."""
+    total, rows = torch.zeros(()), 0
+    for x in batches:
+        total, rows = total + x.double().sum(0), rows + len(x)
+    return total / rows
 
 
 def _refuse_untrainable(model: Autoencoder, saved: bool) -> None:

@@ -21,6 +21,9 @@ RAJAMANOHARAN = "Rajamanoharan et al. 2024, Jumping ahead: JumpReLU sparse autoe
 WINNER_TAKE_ALL = "Makhzani & Frey 2015, Winner-take-all autoencoders, arXiv:1409.2752"
 
 
+GAO = "Gao et al. 2024, Scaling and evaluating sparse autoencoders, arXiv:2406.04093"
+
+
 NG = "Ng 2011, Sparse autoencoder (CS294A lecture notes)"
 
 
@@ -51,7 +54,7 @@ def aezoo_models() -> Iterator[aezoo.Model]:
         build + "topk",
         family="sparse",
         summary="Only the k largest units of a code are kept.",
-        references=(MAKHZANI,),
+        references=(MAKHZANI, GAO),
     )
     yield aezoo.Model(
         "batch-topk",
@@ -59,7 +62,7 @@ def aezoo_models() -> Iterator[aezoo.Model]:
         build + "batch_topk",
         family="sparse",
         summary="Only the largest units of a batch of codes are kept, k a code on average; afterwards a threshold.",
-        references=(BUSSMANN,),
+        references=(BUSSMANN, GAO),
     )
     yield aezoo.Model(
         "jumprelu",
@@ -96,6 +99,14 @@ def aezoo_regularizers() -> Iterator[aezoo.Part]:
         family="sparse",
         summary="The number of active units of a jumprelu code, whose thresholds it moves.",
         references=(RAJAMANOHARAN,),
+    )
+    yield aezoo.Part(
+        "aux-k",
+        "aezoo_sparse.auxiliary:AuxiliaryK",
+        "aezoo_sparse.options:AuxiliaryKOptions",
+        family="sparse",
+        summary="What the reconstruction misses, reconstructed by dead units, which so come back.",
+        references=(GAO,),
     )
 
 

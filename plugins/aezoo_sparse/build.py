@@ -6,6 +6,7 @@ from torch import nn
 
 import aezoo
 from aezoo.parts import PointEncoder, Weighted
+from aezoo_sparse.auxiliary import AuxiliaryK, CentredEncoder, start_as_transpose
 from aezoo_sparse.jumprelu import L0, JumpReLU
 from aezoo_sparse.options import BatchTopKConfig, JumpReLUConfig, SparseKLConfig, SparseL1Config, TopKConfig
 from aezoo_sparse.penalties import L1, FiringRate
@@ -27,12 +28,24 @@ def build_kl(config: SparseKLConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
 
 def build_topk(config: TopKConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
     """A code of which k units are kept."""
-    return aezoo.assemble(config, spec, encoder=lambda network: PointEncoder(network, TopK(config.k)))
+    return _selecting(config, spec, TopK(config.k))
 
 
 def build_batch_topk(config: BatchTopKConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
     """A code of which k units are kept on average over a batch."""
-    return aezoo.assemble(config, spec, encoder=lambda network: PointEncoder(network, BatchTopK(config.k)))
+    return _selecting(config, spec, BatchTopK(config.k))
+
+
+def _selecting(config: TopKConfig | BatchTopKConfig, spec: aezoo.DataSpec, activation: nn.Module) -> aezoo.Autoencoder:
+    revival = AuxiliaryK((config.latent_dim,), config.aux_units, config.dead_after)
+    model = aezoo.assemble(
+        config,
+        spec,
+        encoder=lambda network: CentredEncoder(network, activation, spec.shape),
+        regularizers=[Weighted("aux-k", revival, config.aux)],
+    )
+    start_as_transpose(model.encoder, model.decoder)
+    return model
 
 
 def build_jumprelu(config: JumpReLUConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:

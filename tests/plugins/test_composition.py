@@ -37,7 +37,7 @@ def trained(name, options, spec=SPEC, rows=20, **config):
 
 def suitable(names):
     """A model, and options, under which the regularizers of these names make sense; None where they cannot."""
-    if len({"kl", "firing-rate", "l0"} & set(names)) > 1:
+    if len({"kl", "firing-rate", "l0"} & set(names)) > 1 or {"kl", "aux-k"} <= set(names):
         return None
     if "kl" in names:
         return "vae", {}

@@ -166,7 +166,7 @@ def test_the_topk_model_has_codes_of_k_units():
     assert code.shape == (50, 16)
     assert (code != 0).sum(1).max() == 3
     assert isinstance(model.encoder.activation, TopK)
-    assert not list(model.regularizers)
+    assert list(model.regularizers) == ["aux-k"]
 
 
 @pytest.mark.parametrize(("model", "options"), [("topk", {"k": 9}), ("undercomplete", {"code_activation": "topk=9"})])

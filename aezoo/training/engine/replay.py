@@ -76,12 +76,19 @@ class Program:
 
         traced = trace(flat, [*held, *inputs])
         _write_anew(traced.graph)
+        wanted = len(traced.graph.output_node().args[0])  # type: ignore[arg-type]
+        written = _put_off(traced.graph, len(held))
         if any(map(_writes, traced.graph.nodes)):
+            if written:
+                raise NotTraceableError("it writes into what is held, and elsewhere too")
             # torch knows every way to write, but takes some operations apart, which rounds otherwise
             traced = trace(torch.func.functionalize(traced), [*held, *inputs])
         _refuse_mutation(traced.graph)
         writer = _Writer(traced.graph, held)
         self._call = writer.function()
+        self._wanted = wanted
+        self.written = [held[number] for number in written]
+        """The held tensors that a call moves, such as running means."""
         self.text = writer.text
         """The operations, as Python."""
         if compiled:
@@ -97,7 +104,10 @@ class Program:
     def __call__(self, *inputs: Tensor) -> list[Tensor]:
         """What the function returns; on a GPU in memory that the next call writes over."""
         with torch.no_grad():
-            return self._call(*inputs)
+            found = self._call(*inputs)
+            for tensor, value in zip(self.written, found[self._wanted :], strict=True):
+                tensor.copy_(value)
+        return found[: self._wanted]
 
 
 def _compiled(traced: fx.GraphModule, held: Sequence[Tensor]) -> Callable[..., list[Tensor]]:
@@ -159,10 +169,56 @@ def _write_anew(graph: fx.Graph) -> None:
         name, overload = node.target._schema.name.split("::")[1][:-1], node.target._overloadname
         pure = getattr(getattr(aten, name, None), overload, None)
         views = any(_packet(user) in VIEWS for user in written.users)
-        if pure is None or written.op != "call_function" or _packet(written) in VIEWS or views:
+        made_here = written.op == "call_function" and _packet(written) not in VIEWS and not _writes(written)
+        if pure is None or not made_here or views:
             continue
         # a trace goes on by the name of the result
         node.target = pure
+
+
+def _put_off(graph: fx.Graph, held: int) -> list[int]:
+    """Turns writes into held tensors as a whole into further results; returns which of the held ones these are for.
+
+    What reads such a tensor after a write reads the result. Writes of other kinds are left as they are.
+    """
+    places = [node for node in graph.nodes if node.op == "placeholder"][:held]
+    now: dict[fx.Node, fx.Node] = {}
+    passed: set[fx.Node] = set()
+    for node in list(graph.nodes):
+        for old, moved in now.items():
+            node.replace_input_with(old, moved)
+        passed.add(node)
+        target = node.args[0] if _writes(node) and node.args and not node.kwargs else None
+        place = next((one for one in places if target is now.get(one, one)), None)
+        if place is None:
+            continue
+        # a view that is read later sees what is written
+        views = [user for user in place.users if user is not node and _packet(user) in VIEWS]
+        if any(later not in passed for view in views for later in view.users):
+            continue
+        new = _pure(node)
+        if new is None or new in places or _form(new) != _form(place):
+            continue
+        now[place] = new
+        if new is not node:
+            node.replace_all_uses_with(new)
+            graph.erase_node(node)
+    output = graph.output_node()
+    output.args = ([*output.args[0], *now.values()],)  # type: ignore[misc]
+    return [places.index(place) for place in now]
+
+
+def _pure(node: fx.Node) -> fx.Node | None:
+    """The node of what ``node`` would write into its first argument, and no longer writes."""
+    if node.target is aten.copy_.default:
+        source = node.args[1]
+        return source if isinstance(source, fx.Node) else None
+    name, overload = node.target._schema.name.split("::")[1], node.target._overloadname  # type: ignore[union-attr]
+    pure: Any = getattr(getattr(aten, name[:-1], None), overload, None) if name.endswith("_") else None
+    if pure is None:
+        return None
+    node.target = pure
+    return node
 
 
 def _refuse_mutation(graph: fx.Graph) -> None:

@@ -220,15 +220,18 @@ class Captured:
     def _compared(self, entry: _Entry, x: Tensor, step: int, weights: list[Tensor]) -> Step:
         """The plain step's result; gives the program up if its own differs."""
         assert entry.program is not None
-        before = _streams(x.device)
+        moving = entry.program.program.written
+        before, moved = _streams(x.device), [tensor.clone() for tensor in moving]
         outcome = self.plain(x, step)
-        after = _streams(x.device)
+        after, wanted_there = _streams(x.device), [tensor.clone() for tensor in moving]
         gradients = [parameter.grad for parameter in self.descent.parameters]
         _set_streams(x.device, before)
+        _set_all(moving, moved)
         try:
             loss, terms, given, candidates = entry.program(x, *weights)
             wanted = [outcome.loss, *outcome.terms.values(), *(outcome.values[name] for name in given), *gradients]
             found = [loss, *terms.values(), *given.values(), *candidates]
+            wanted, found = [*wanted, *wanted_there], [*found, *moving]
             alike = _same if entry.program.program.exact else partial(_nearly, rounding=self._rounding())
             same = list(terms) == list(outcome.terms) and all(map(alike, wanted, found))
             same = same and all(map(torch.equal, after, _streams(x.device)))
@@ -239,6 +242,7 @@ class Captured:
             entry.program = None
             self.why_not = f"{type(error).__name__}: {error}"
         _set_streams(x.device, after)
+        _set_all(moving, wanted_there)
         return outcome
 
 
@@ -275,6 +279,12 @@ def _set_streams(device: torch.device, states: list[Tensor]) -> None:
     torch.set_rng_state(states[0])
     if device.type == "cuda":
         torch.cuda.set_rng_state(states[1], device)
+
+
+def _set_all(tensors: Sequence[Tensor], values: Sequence[Tensor]) -> None:
+    with torch.no_grad():
+        for tensor, value in zip(tensors, values, strict=True):
+            tensor.copy_(value)
 
 
 def _hooks(owner: nn.Module | Tensor) -> int:

@@ -124,8 +124,8 @@ def test_inputs_are_not_written_into():
     assert torch.equal(program(x)[1], -h)
 
 
-def _counts(held, x):
-    held[0].add_(1)
+def _counts_a_part(held, x):
+    held[0][:1].add_(1)
     return [x * held[0]]
 
 
@@ -142,10 +142,51 @@ def _fails(held, x):
     raise ZeroDivisionError("by design")
 
 
-@pytest.mark.parametrize("function", [_counts, _writes, _reads, _fails])
+@pytest.mark.parametrize("function", [_counts_a_part, _writes, _reads, _fails])
 def test_what_is_not_the_same_at_every_call_is_refused(function):
     with pytest.raises(NotTraceableError):
         Program(function, tensors((3,)), tensors((3,)))
+
+
+def _counts(held, x):
+    held[0].add_(1)
+    return [x * held[0]]
+
+
+def _follows(held, x):
+    before = x * held[0]
+    held[1].lerp_(x, 0.25)
+    held[0].copy_(torch.where(x > 0, held[1], held[0] + 1))
+    held[0].mul_(2)
+    return [before, x * held[0] + held[1]]
+
+
+def _swaps(held, x):
+    first = held[0].clone()
+    held[0].copy_(held[1] * 1)
+    held[1].copy_(first)
+    return [x + held[0]]
+
+
+@pytest.mark.parametrize("function", [_counts, _follows, _swaps])
+def test_what_is_held_moves_as_the_function_moves_it(function):
+    held, theirs, inputs = tensors((3,), (3,)), tensors((3,), (3,)), tensors((3,), (3,), (3,))
+    program = Program(function, held, inputs[:1])
+    assert all(map(torch.equal, held, theirs))
+    for x in inputs:
+        found, truth = program(x), function(theirs, x)
+        assert len(found) == len(truth)
+        assert all(map(torch.equal, [*found, *held], [*truth, *theirs]))
+    assert not torch.equal(held[0], tensors((3,), (3,))[0])
+
+
+def test_two_held_tensors_that_take_each_others_values_are_refused():
+    def swaps(held, x):
+        held[0].copy_(held[1])
+        return [x + held[0]]
+
+    with pytest.raises(NotTraceableError):
+        Program(swaps, tensors((3,), (3,)), tensors((3,)))
 
 
 def test_a_tensor_from_outside_is_refused():
