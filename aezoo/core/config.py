@@ -66,6 +66,16 @@ class Config(BaseModel):
         return schema
 
     @classmethod
+    def recorded(cls, values: dict[str, Any]) -> dict[str, Any]:
+        """``values`` that a file holds, and of options that it is older than what was done before there were any.
+
+        That is a field's ``json_schema_extra={"before": …}``, for options whose default changes what a model is.
+        """
+        extras = [(name, field.json_schema_extra) for name, field in cls.model_fields.items()]
+        before = {name: extra["before"] for name, extra in extras if isinstance(extra, dict) and "before" in extra}
+        return {**before, **values}
+
+    @classmethod
     def parse(cls, values: dict[str, Any], owner: str = "") -> Self:
         """Validates ``values``; raises UsageError with one line that names the field and what it allows."""
         known = cls.keys()

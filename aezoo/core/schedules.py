@@ -7,22 +7,34 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, model_validator
 
 from aezoo.core.config import Config
 
 
 class Linear(Config):
-    """From ``start`` at step 0 to ``end`` at step ``steps``, constant afterwards (KL warm-up, Bowman et al. 2016)."""
+    """From ``start`` at step 0 to ``end`` at step ``steps``, constant afterwards (KL warm-up, Bowman et al. 2016).
+
+    ``share``, in place of ``steps``, is the share of all steps of the training; beside them, the share at most.
+    """
 
     kind: Literal["linear"] = "linear"
     start: float = Field(0.0, ge=0)
     end: float = Field(1.0, ge=0)
-    steps: int = Field(ge=1)
+    steps: int | None = Field(None, ge=1)
+    share: float | None = Field(None, gt=0, le=1)
 
-    def at(self, step: int) -> float:
-        """The weight at optimizer step ``step`` (0 is the first)."""
-        return self.start + (self.end - self.start) * min(step / self.steps, 1.0)
+    @model_validator(mode="after")
+    def _one_length(self) -> Linear:
+        if self.steps is None and self.share is None:
+            raise ValueError("give steps or share")
+        return self
+
+    def at(self, step: int, total: int | None = None) -> float:
+        """The weight at step ``step`` (0 is the first) of ``total``; where that is not known, a share is over."""
+        shares = [] if self.share is None else [0.0 if total is None else self.share * total]
+        steps = min([*shares, *([] if self.steps is None else [self.steps])])
+        return self.start + (self.end - self.start) * (min(step / steps, 1.0) if steps else 1.0)
 
 
 class Cyclical(Config):
@@ -34,13 +46,13 @@ class Cyclical(Config):
     period: int = Field(ge=1)
     ramp: float = Field(0.5, gt=0, le=1)
 
-    def at(self, step: int) -> float:
+    def at(self, step: int, total: int | None = None) -> float:
         """The weight at optimizer step ``step`` (0 is the first)."""
         return self.start + (self.end - self.start) * min((step % self.period) / (self.period * self.ramp), 1.0)
 
 
 def _from_text(value: Any) -> Any:
-    """``"0.5"``, ``"linear:0:1:500"`` (start, end, steps) or ``"cyclical:0:1:500[:0.5]"`` as config values."""
+    """``"0.5"``, ``"linear:0:1:500"`` (start, end, steps; ``50%`` for a share) or ``"cyclical:0:1:500[:0.5]"``."""
     if not isinstance(value, str):
         return value
     kind, *numbers = value.split(":")
@@ -50,11 +62,14 @@ def _from_text(value: Any) -> Any:
             return float(value)
         if not 3 <= len(numbers) <= len(fields):
             raise ValueError
+        if kind == "linear" and numbers[2].endswith("%"):
+            fields, numbers[2] = ("start", "end", "share"), str(float(numbers[2][:-1]) / 100)
         pairs = zip(fields, numbers, strict=False)
         return {"kind": kind} | {f: int(n) if f in ("steps", "period") else float(n) for f, n in pairs}
     except ValueError:
         raise ValueError(
-            f"{value!r} is no weight: give a number, linear:START:END:STEPS or cyclical:START:END:PERIOD[:RAMP]"
+            f"{value!r} is no weight: give a number, linear:START:END:STEPS (50% for half of all steps) or "
+            "cyclical:START:END:PERIOD[:RAMP]"
         ) from None
 
 
@@ -63,15 +78,35 @@ Weight = Annotated[Annotated[float, Field(ge=0)] | Schedule, BeforeValidator(_fr
 """A number of at least 0, or a schedule of the optimizer step; also as text, ``"linear:0:1:500"``."""
 
 
-def weight_at(weight: float | Linear | Cyclical, step: int | None) -> float:
-    """The value of ``weight`` at optimizer step ``step``; None is where its schedule leads, its ``end``."""
+def warmed_up(weight: float | Linear | Cyclical, length: float) -> float | Linear | Cyclical:
+    """``weight`` with a linear warm-up from 0 before it, of ``length`` steps or, up to 1, that share of all steps.
+
+    So many steps are no more than half of all, that a short training too ends with the weight itself.
+
+    A schedule is left as it is; so is any weight where ``length`` is 0.
+
+    Examples:
+        >>> aezoo.parts.warmed_up(4.0, 0.5).at(250, total=1000)
+        2.0
+        >>> [aezoo.parts.warmed_up(4.0, 1000).at(250, total) for total in (5000, 1000)]
+        [1.0, 2.0]
+    """
+    if not length or not isinstance(weight, int | float):
+        return weight
+    return Linear(end=weight, share=length) if length <= 1 else Linear(end=weight, steps=int(length), share=0.5)
+
+
+def weight_at(weight: float | Linear | Cyclical, step: int | None, total: int | None = None) -> float:
+    """The value of ``weight`` at step ``step`` of ``total``; None is where its schedule leads, its ``end``."""
     if isinstance(weight, int | float):
         return weight
-    return weight.end if step is None else weight.at(step)
+    return weight.end if step is None else weight.at(step, total)
 
 
 def describe(weight: float | Linear | Cyclical) -> str:
     """``weight`` as the text that would give it."""
     if isinstance(weight, int | float):
         return f"{weight:g}"
-    return ":".join(str(value) for value in weight.model_dump().values())
+    if isinstance(weight, Linear) and weight.steps is None and weight.share is not None:
+        return f"linear:{weight.start}:{weight.end}:{100 * weight.share:g}%"
+    return ":".join(str(value) for value in weight.model_dump(exclude_none=True).values())

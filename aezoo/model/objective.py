@@ -120,6 +120,8 @@ class Objective(nn.Module):
         self.gradient = gradient
         self.regularizers = nn.ModuleDict()
         self.weights: dict[str, float | Linear | Cyclical] = {}
+        self.total_steps: int | None = None
+        """Of the training that goes on, or went; schedules may be shares of it."""
         self._asking: dict[str, Asking] = {}
         self._after_step: dict[str, Asking] = {}
         self._opponents: dict[str, Asking] = {}
@@ -173,7 +175,7 @@ class Objective(nn.Module):
         for name, asking in self._asking.items():
             penalty = asking(values)
             terms[name] = penalty.mean()
-            weight = weights[name] if name in weights else weight_at(self.weights[name], step)
+            weight = weights[name] if name in weights else self.weight(name, step)
             # a weight of one, as that of a KL is, would cost a pass each way
             error = error + (weight * penalty if isinstance(weight, Tensor) or weight != 1 else penalty)
         loss = error.mean() if self.bound == "mean" else -_log_mean_exp(-error).mean()
@@ -245,6 +247,10 @@ class Objective(nn.Module):
             with torch.no_grad(), naming(asked, "before training"):
                 for regularizer in asked:
                     regularizer.before_training(self.encoder, self.decoder, mean)  # type: ignore[operator]
+
+    def weight(self, name: str, step: int | None) -> float:
+        """Of a regularizer, at a step of training; None is the weight that a schedule leads to."""
+        return weight_at(self.weights[name], step, self.total_steps)
 
     def scheduled(self) -> list[str]:
         """The regularizers whose weight moves with the step."""

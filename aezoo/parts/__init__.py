@@ -1,5 +1,6 @@
 """What a model is made of: one interface a file."""
 
+from aezoo.core.schedules import warmed_up
 from aezoo.parts.build import build_part, part_options, resolved
 from aezoo.parts.corruption import Corruption
 from aezoo.parts.decoder import Decoder
@@ -17,7 +18,7 @@ from aezoo.parts.likelihood import (
     Outputs,
 )
 from aezoo.parts.networks import conv, mlp
-from aezoo.parts.posterior import Point, Posterior, SparsePoint, divergence, draw, has_density
+from aezoo.parts.posterior import Point, Posterior, SparsePoint, divergence, divergence_of_each, draw, has_density
 from aezoo.parts.precision import full_precision
 from aezoo.parts.prior import (
     LaplacePrior,
@@ -79,6 +80,7 @@ __all__ = [
     "conv",
     "depends_on",
     "divergence",
+    "divergence_of_each",
     "draw",
     "full_precision",
     "has_density",
@@ -89,4 +91,5 @@ __all__ = [
     "resolved",
     "score_function",
     "transforming",
+    "warmed_up",
 ]

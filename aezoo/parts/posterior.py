@@ -13,9 +13,10 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, kl_divergence
+from torch.distributions import Distribution, Independent, kl_divergence
 
 from aezoo.errors import CompositionError
+from aezoo.parts.distributions import LocationScale
 from aezoo.parts.sparse import SparseCode, Support
 
 
@@ -174,6 +175,40 @@ def divergence(q: Posterior, p: Distribution, z: Tensor | None = None, *, estima
     if z is None:
         raise CompositionError(f"KL({type(q).__name__} ‖ {type(p).__name__}) has no closed form and needs draws.")
     return q.log_prob(z) - p.log_prob(z)  # type: ignore[attr-defined, no-any-return]
+
+
+def divergence_of_each(q: Posterior, p: Distribution) -> Tensor:
+    """KL(q ‖ p) of each value of the code (B, *Z), nats, for posteriors and priors of independent values.
+
+    Raises:
+        CompositionError: they are of other kinds, or there is no closed form.
+
+    Examples:
+        >>> from torch.distributions import Independent, Normal
+        >>> q = Independent(Normal(torch.ones(1, 2), 1.0), 1)
+        >>> aezoo.parts.divergence_of_each(q, Independent(Normal(torch.zeros(2), 1.0), 1)).tolist()
+        [[0.5, 0.5]]
+    """
+    single = [_each(distribution) for distribution in (q, p)]
+    try:
+        if None not in single:
+            return kl_divergence(*single)  # type: ignore[arg-type]
+    except NotImplementedError:
+        pass
+    raise CompositionError(
+        f"KL({type(q).__name__} ‖ {type(p).__name__}) is not known dimension by dimension: leave free_bits out, or use "
+        "prior normal."
+    )
+
+
+def _each(distribution: Any) -> Distribution | None:
+    """The same values as a batch of distributions of single ones; None where they depend on each other."""
+    if isinstance(distribution, Independent):
+        base: Distribution = distribution.base_dist
+        return base
+    if isinstance(distribution, LocationScale):
+        return type(distribution)(distribution.loc, distribution.log_scale, 0)
+    return None
 
 
 def _for_each_row(p: Distribution, q: Posterior) -> Distribution:

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 
 from aezoo.core.schedules import Cyclical, Linear
 from aezoo.errors import STOPS, CompositionError, PluginError, ZooError, is_out_of_memory, reason_of
-from aezoo.parts.posterior import Posterior, divergence
+from aezoo.parts.posterior import Posterior, divergence, divergence_of_each
 
 if TYPE_CHECKING:
     from torch.distributions import Distribution
@@ -168,17 +168,28 @@ class KL(Regularizer):
     """KL(q(z | x) ‖ p(z)), summed over the code: what a variational autoencoder pays for its code.
 
     ``estimator``: ``analytic`` (closed form), ``sampled`` (by the draws) or ``auto`` (closed form where there is one).
-    Kingma & Welling 2014, arXiv:1312.6114.
+    Kingma & Welling 2014, arXiv:1312.6114. ``free_bits``: nats of each dimension, in the mean over a batch, below which
+    training does not push it, Σ_j max(free_bits, KL_j); the divergence itself is what is measured in evaluation mode.
+    Kingma et al. 2016, arXiv:1606.04934.
 
     Examples:
         >>> aezoo.parts.Weighted("kl", aezoo.parts.KL(estimator="analytic"), 0.5).name
         'kl'
     """
 
-    def __init__(self, estimator: str = "auto") -> None:
+    def __init__(self, estimator: str = "auto", free_bits: float = 0.0) -> None:
         super().__init__()
         self.estimator = estimator
+        self.free_bits = free_bits
 
     def forward(self, q: Posterior, z: Tensor, prior: Distribution) -> Tensor:
-        """(B,) in closed form, (K, B) by draws."""
+        """(B,) in closed form, (K, B) by draws; () under free bits, in training.
+
+        Raises:
+            CompositionError: free bits, of a posterior and a prior that have no divergence dimension by dimension.
+        """
+        if self.free_bits:
+            of_each = divergence_of_each(q, prior)
+            if self.training:
+                return of_each.mean(0).clamp_min(self.free_bits).sum()
         return divergence(q, prior, z, estimator=self.estimator)

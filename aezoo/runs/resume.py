@@ -20,6 +20,7 @@ from aezoo.runs.job import Job, takes_a_job
 from aezoo.runs.recorder import Recorder
 from aezoo.runs.run import Run, config_of
 from aezoo.core.rng import random_stream
+from aezoo.core.schedules import Cyclical, Linear
 from aezoo.training import CONFIG_FILE, RESULTS_FILE, STATE_FILE, Progress, RunFolder, State, build_model, run_config
 from aezoo.storage.checkpoint import ROOM, build_within, install
 from aezoo.training.patience import Patience
@@ -81,7 +82,7 @@ def reopened(folder: RunFolder, job: Job, into: Autoencoder | None = None) -> Re
     training = _training(recorded, job.options, state)
     found = _rebuilt(folder.path, recorded, training, into, state, job)
     recorder = Recorder(found, folder, job.trackers, Progress(job.progress), state)
-    found.notes += _remarks(folder.path, recorded, config_of(found), state)
+    found.notes += _remarks(folder.path, recorded, config_of(found), state, found.model.weights)
     return recorder
 
 
@@ -194,14 +195,15 @@ def _rebuilt(
 
 def _built(folder: Path, recorded: Recorded, spec: DataSpec, state: State | None) -> Autoencoder:
     """The model, which is that of the state before memory is taken for it."""
-    refuse_huge_model(recorded.model, recorded.config, spec)
+    config = registry.models[recorded.model].options.recorded(recorded.config)
+    refuse_huge_model(recorded.model, config, spec)
     if state is None:
-        return build_model(recorded.model, recorded.config, spec)
+        return build_model(recorded.model, config, spec)
     theirs = state.under("model/")
     room = ROOM + 8 * sum(tensor.nbytes for tensor in theirs.values())
     try:
         return build_within(
-            room, lambda built: refuse_other(tensors_of(built), theirs), recorded.model, recorded.config, spec
+            room, lambda built: refuse_other(tensors_of(built), theirs), recorded.model, config, spec
         )
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
@@ -218,7 +220,9 @@ def _config(recorded: Recorded) -> ModelConfig:
         command = install(recorded.distribution)
         hint = f": {command}" if command else ""
         raise CheckpointError(f"{error} The run is of plugin {recorded.plugin!r}{hint}.") from None
-    config: ModelConfig = complete(entry.options.parse(recorded.config, owner=f"model {recorded.model!r}"))
+    config: ModelConfig = complete(
+        entry.options.parse(entry.options.recorded(recorded.config), owner=f"model {recorded.model!r}")
+    )
     return config
 
 
@@ -239,7 +243,13 @@ def _refuse_other_versions(folder: Path, before: Mapping[str, str], now: Mapping
             )
 
 
-def _remarks(folder: Path, recorded: Recorded, now: Mapping[str, Any], state: State | None) -> list[str]:
+def _remarks(
+    folder: Path,
+    recorded: Recorded,
+    now: Mapping[str, Any],
+    state: State | None,
+    weights: Mapping[str, float | Linear | Cyclical],
+) -> list[str]:
     """What a user of a run that went on should know."""
     if state is None:
         return [f"{folder} had saved nothing yet: it begins with the first step."]
@@ -256,8 +266,11 @@ def _remarks(folder: Path, recorded: Recorded, now: Mapping[str, Any], state: St
     patience.best_epoch = at.best_epoch
     if patience.over(at.epoch):
         return [*found, "nothing was left to train: patience ran out, which more epochs do not change."]
-    if training["schedule"] != "constant" and recorded.training.get("epochs") != training["epochs"]:
+    longer = recorded.training.get("epochs") != training["epochs"]
+    if training["schedule"] != "constant" and longer:
         found.append(f"the learning rate follows its {training['schedule']} to the new end from here on.")
+    if longer and any(isinstance(weight, Linear) and weight.share for weight in weights.values()):
+        found.append("weights that grow over a share of all steps follow it to the new end from here on.")
     if at.epoch == training["epochs"]:
         found.append("nothing was left to train: --epochs N trains on.")
     return found

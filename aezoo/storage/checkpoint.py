@@ -16,7 +16,7 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import BeforeValidator, Field, JsonValue, ValidationError
-from torch import Tensor, nn
+from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from aezoo import registry
@@ -205,8 +205,7 @@ def load_model(
     _refuse_senseless(file, model, weights)
     if any(name in stored and stored[name].dtype == "F64" for name, _ in model.named_parameters()):
         model.double()
-    built = model.state_dict()
-    model.load_state_dict({**{name: built[name] for name in _later(model)}, **weights})
+    model.load_state_dict(weights)
     return model.to(device).eval(), header
 
 
@@ -223,7 +222,8 @@ def _rebuilt(file: Path, header: Header, stored: dict[str, _Stored]) -> Autoenco
 
     try:
         with random_stream(0):
-            return build_within(room, check, header.model, header.config, header.data)
+            values = registry.models[header.model].options.recorded(header.config)
+            return build_within(room, check, header.model, values, header.data)
     except (PluginError, CheckpointError):
         raise
     except ZooError as error:
@@ -328,8 +328,7 @@ def _refuse_more(file: Path, skeleton: Autoencoder, room: int) -> None:
 
 def _fits(file: Path, model: Autoencoder, stored: dict[str, _Stored]) -> None:
     known = model.state_dict()
-    later = _later(model) - stored.keys()
-    wanted = {name: tuple(tensor.shape) for name, tensor in known.items() if name not in later}
+    wanted = {name: tuple(tensor.shape) for name, tensor in known.items()}
     for name in sorted(wanted.keys() ^ stored.keys()):
         problem = "lacks" if name in wanted else "has an unknown"
         raise CheckpointError(
@@ -345,12 +344,6 @@ def _fits(file: Path, model: Autoencoder, stored: dict[str, _Stored]) -> None:
             raise CheckpointError(
                 f"tensor {name!r} of {file} is of type {stored[name].dtype}, and the model needs {' or '.join(kinds)}."
             )
-
-
-def _later(model: nn.Module) -> set[str]:
-    """The tensors that checkpoints of earlier versions lack: without them they are as they are built."""
-    found = ((path, getattr(module, "later", ())) for path, module in model.named_modules())
-    return {f"{path}.{name}" for path, names in found for name in names}
 
 
 def _refuse_senseless(file: Path, model: Autoencoder, weights: Mapping[str, Tensor]) -> None:

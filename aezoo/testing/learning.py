@@ -55,7 +55,8 @@ def _gradients(model: Autoencoder, x: Tensor) -> dict[str, Tensor | None]:
     """The gradient of each parameter that is to learn: of the loss, or, for an opponent's, of the opponent's."""
     model.zero_grad(set_to_none=True)
     with random_stream(SEED):
-        outcome = model.step(x, 0)
+        # under the weights that schedules lead to: a warm-up begins with none
+        outcome = model.step(x, None)
         outcome.loss.backward()
         for opponent, module in model.opponents().items():
             module.zero_grad(set_to_none=True)
@@ -123,7 +124,7 @@ def _slopes(model: Autoencoder, x: Tensor, parameter: nn.Parameter, seed: int, s
 
 
 def _loss(model: Autoencoder, x: Tensor) -> Tensor:
-    return model.step(x, 0).loss
+    return model.step(x, None).loss
 
 
 def _code(model: Autoencoder, x: Tensor) -> Tensor:

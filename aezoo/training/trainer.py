@@ -119,7 +119,7 @@ class Trainer:
             raise UsageError("batch normalisation has no statistics of one row: raise batch_size, or use norm=layer.")
         steps = steps_of(len(self.train), self.batch_size)
         self.epochs = config.epochs or max(10, math.ceil(DEFAULT_STEPS / steps))
-        self.total_steps = self.epochs * steps
+        self.total_steps = model.total_steps = self.epochs * steps
         if config.warmup >= self.total_steps:
             self.notes.append(f"warmup takes all of the {self.total_steps} steps: the learning rate never reaches lr.")
         self.step = self.epoch = self._taken = 0

@@ -36,7 +36,7 @@ class AuxiliaryK(Regularizer):
         super().__init__()
         self.units = min(units, math.prod(code_shape))
         self.after = after
-        # no part of a model that is done: earlier checkpoints are none the worse for the lack of it
+        # no part of a model that is done
         self.register_buffer("idle", torch.zeros(math.prod(code_shape)), persistent=False)
         # in a list, so that torch sees no second owner of the decoder
         self._decoder: list[Decoder] = []
@@ -118,7 +118,6 @@ class CentredEncoder(PointEncoder):
     """
 
     centre: Tensor
-    later = ("centre",)
 
     def __init__(self, network: nn.Module, activation: nn.Module, data_shape: tuple[int, ...]) -> None:
         super().__init__(network, activation)

@@ -37,6 +37,8 @@ def build_batch_topk(config: BatchTopKConfig, spec: aezoo.DataSpec) -> aezoo.Aut
 
 
 def _selecting(config: TopKConfig | BatchTopKConfig, spec: aezoo.DataSpec, activation: nn.Module) -> aezoo.Autoencoder:
+    if not config.aux_units:
+        return aezoo.assemble(config, spec, encoder=lambda network: PointEncoder(network, activation))
     revival = AuxiliaryK((config.latent_dim,), config.aux_units, config.dead_after)
     model = aezoo.assemble(
         config,

@@ -94,7 +94,12 @@ class TopKConfig(ModelConfig):
     aux: aezoo.Weight = Field(
         0.125, description="weight of the second reconstruction, by dead units", json_schema_extra={"symbol": "α"}
     )
-    aux_units: int = Field(64, ge=0, description="dead units that reconstruct a row; 0 for none")
+    aux_units: int = Field(
+        64,
+        ge=0,
+        description="dead units that reconstruct a row; 0 for none, and for a plain start",
+        json_schema_extra={"before": 0},
+    )
     dead_after: int = Field(20, ge=1, description="batches without a value after which a unit is dead")
 
 
@@ -109,7 +114,12 @@ class BatchTopKConfig(ModelConfig):
     aux: aezoo.Weight = Field(
         0.125, description="weight of the second reconstruction, by dead units", json_schema_extra={"symbol": "α"}
     )
-    aux_units: int = Field(64, ge=0, description="dead units that reconstruct a row; 0 for none")
+    aux_units: int = Field(
+        64,
+        ge=0,
+        description="dead units that reconstruct a row; 0 for none, and for a plain start",
+        json_schema_extra={"before": 0},
+    )
     dead_after: int = Field(20, ge=1, description="batches without a value after which a unit is dead")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import aezoo
-from aezoo.parts import KL, GaussianEncoder, Weighted
+from aezoo.parts import KL, GaussianEncoder, Weighted, warmed_up
 from aezoo_variational.options import BetaVAEConfig, IWAEConfig, VAEConfig, VQVAEConfig
 from aezoo_variational.quantized import Commitment, QuantizingEncoder, UniformCodes
 
@@ -25,7 +25,7 @@ def build_iwae(config: IWAEConfig, spec: aezoo.DataSpec) -> aezoo.Autoencoder:
         spec,
         encoder=GaussianEncoder,
         prior=config.prior,
-        regularizers=[Weighted("kl", KL("sampled"))],
+        regularizers=[Weighted("kl", KL("sampled"), warmed_up(1.0, config.kl_warmup))],
         draws=config.draws,
         bound="importance",
     )
@@ -53,7 +53,7 @@ def _variational(config: VAEConfig, spec: aezoo.DataSpec, weight: aezoo.Weight) 
         spec,
         encoder=GaussianEncoder,
         prior=config.prior,
-        regularizers=[Weighted("kl", KL(config.estimator), weight)],
+        regularizers=[Weighted("kl", KL(config.estimator, config.free_bits), warmed_up(weight, config.kl_warmup))],
         draws=config.draws,
         gradient=config.gradient,
     )

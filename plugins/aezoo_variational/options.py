@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field
+from pydantic import Field, field_validator
 
 import aezoo
 from aezoo import Choice, Config, ModelConfig
@@ -15,10 +15,14 @@ Estimator = Literal["auto", "analytic", "sampled"]
 ESTIMATOR: Estimator = Field("auto", description="KL in closed form, by draws, or auto: closed form where there is one")
 
 
+FREE_BITS: float = Field(0.0, ge=0, description="nats of each dimension of the code below which nothing pushes it")
+
+
 class KLOptions(Config):
     """Options of the regularizer ``kl``."""
 
     estimator: Estimator = ESTIMATOR
+    free_bits: float = FREE_BITS
 
 
 class VariationalConfig(ModelConfig):
@@ -30,12 +34,26 @@ class VariationalConfig(ModelConfig):
         json_schema_extra={"kind": "likelihood"},
     )
     prior: Choice = Field(Choice(name="normal"), description="prior of the code", json_schema_extra={"kind": "prior"})
+    kl_warmup: float = Field(
+        700,
+        ge=0,
+        description="steps, at most half of all, in which the weight of the KL grows from 0; up to 1, a share of all",
+        json_schema_extra={"before": 0},
+    )
+
+    @field_validator("kl_warmup")
+    @classmethod
+    def _steps_are_whole(cls, value: float) -> float:
+        if value > 1 and value != int(value):
+            raise ValueError("give a share of at most 1, or a whole number of steps")
+        return value
 
 
 class VAEConfig(VariationalConfig):
     """Options of ``vae``."""
 
     estimator: Estimator = ESTIMATOR
+    free_bits: float = FREE_BITS
     draws: int = Field(
         1, ge=1, le=100_000, description="draws of the posterior per example", json_schema_extra={"symbol": "K"}
     )
@@ -47,7 +65,11 @@ class VAEConfig(VariationalConfig):
 class BetaVAEConfig(VAEConfig):
     """Options of ``beta-vae``."""
 
-    beta: aezoo.Weight = Field(4.0, description="weight of the KL divergence", json_schema_extra={"symbol": "β"})
+    beta: aezoo.Weight = Field(
+        4.0,
+        description="weight of the KL divergence; a schedule takes the place of its warm-up",
+        json_schema_extra={"symbol": "β"},
+    )
 
 
 class IWAEConfig(VariationalConfig):

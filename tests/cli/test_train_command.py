@@ -58,7 +58,13 @@ def test_the_saved_config_is_resolved_and_the_checkpoint_describes_itself(cli, t
     assert config["config"]["corruption"] == {
         "name": "masking", "value": None, "options": {"strength": 0.25, "seed": None},
     }  # fmt: skip
-    assert config["config"]["regularizers"][0]["weight"] == {"kind": "linear", "start": 0.0, "end": 0.1, "steps": 50}
+    assert config["config"]["regularizers"][0]["weight"] == {
+        "kind": "linear",
+        "start": 0.0,
+        "end": 0.1,
+        "steps": 50,
+        "share": None,
+    }
     assert config["training"]["epochs"] == 1
     assert config["data"] == {"name": "digits", "options": {}}
     assert config["distribution"] == "aezoo"

@@ -84,12 +84,21 @@ def test_weights_move_with_the_step(weight, steps, values):
     assert [weight_at(weight, step) for step in steps] == pytest.approx(values)
 
 
+def test_a_share_is_of_all_steps_and_over_where_these_are_not_known():
+    ramp = Linear(start=1.0, end=3.0, share=0.25)
+    assert [weight_at(ramp, step, 400) for step in (0, 50, 100, 399)] == pytest.approx([1, 2, 3, 3])
+    assert weight_at(ramp, 0) == weight_at(ramp, None, 400) == 3
+    both = Linear(steps=100, share=0.5)
+    assert [weight_at(both, 50, total) for total in (1000, 200, 120)] == pytest.approx([0.5, 0.5, 5 / 6])
+
+
 @pytest.mark.parametrize(
     ("text", "weight"),
     [
         ("0.5", 0.5),
         ("1e-3", 1e-3),
         ("linear:0:1:500", Linear(start=0.0, end=1.0, steps=500)),
+        ("linear:0:1:50%", Linear(start=0.0, end=1.0, share=0.5)),
         ("cyclical:0:1:500", Cyclical(start=0.0, end=1.0, period=500)),
         ("cyclical:0:1:500:0.25", Cyclical(start=0.0, end=1.0, period=500, ramp=0.25)),
     ],
@@ -102,7 +111,19 @@ def test_weights_are_written_as_text_and_back(text, weight):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "fast", "linear", "linear:0:1", "linear:0:1:2:3", "linear:0:1:half", "cyclical:0:1:2:3:4", "nan", "inf"],
+    [
+        "",
+        "fast",
+        "linear",
+        "linear:0:1",
+        "linear:0:1:2:3",
+        "linear:0:1:half",
+        "linear:0:1:x%",
+        "cyclical:0:1:5%",
+        "cyclical:0:1:2:3:4",
+        "nan",
+        "inf",
+    ],
 )
 def test_text_that_is_no_weight_is_refused(text):
     with pytest.raises(UsageError, match=r"^model: weight: "):
@@ -114,6 +135,8 @@ def test_text_that_is_no_weight_is_refused(text):
     [
         {"kind": "linear", "steps": 0},
         {"kind": "linear"},
+        {"kind": "linear", "share": 0.0},
+        {"kind": "linear", "share": 1.01},
         {"kind": "cyclical", "period": 5, "ramp": 0.0},
         {"kind": "cyclical", "period": 5, "ramp": 1.5},
         {"kind": "spiral", "steps": 5},

@@ -40,7 +40,7 @@ def suitable(names):
     if len({"kl", "firing-rate", "l0"} & set(names)) > 1 or {"kl", "aux-k"} <= set(names):
         return None
     if "kl" in names:
-        return "vae", {}
+        return "vae", {"kl_warmup": 0}
     return "undercomplete", {"code_activation": "jumprelu" if "l0" in names else "sigmoid"}
 
 

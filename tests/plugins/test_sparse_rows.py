@@ -385,9 +385,7 @@ def test_training_ends_where_plain_torch_does(optimizer):
         # biases that have been moved are no longer set to the data's mean
         model.decoder.network[-1].bias += 0.1
     twin = nn.Sequential(nn.Linear(D, Z), nn.Linear(Z, D))
-    twin.load_state_dict(
-        dict(zip(twin.state_dict(), copy.deepcopy(list(model.parameters())), strict=True))
-    )
+    twin.load_state_dict(dict(zip(twin.state_dict(), copy.deepcopy(list(model.parameters())), strict=True)))
     splits = Dataset(drawn(40, D).float(), spec=SPEC).split(validation=0)
     x = splits.train.rows().float()
     Trainer(model, splits, TrainConfig(epochs=6, batch_size=40, device="cpu", lr=0.01, optimizer=optimizer)).fit()

@@ -22,14 +22,13 @@ from torch import Tensor, fx
 from torch.utils._pytree import tree_map
 
 from aezoo.training.engine.trace import NotTraceableError, trace
+from aezoo.training.engine.writes import VIEWS, form, packet, put_off, refuse_mutation, write_anew, writes
 
 aten = torch.ops.aten
 
 # of a shape: the same at every call
 CONSTANTS: set[Any] = {aten.ones_like, aten.zeros_like, aten.full_like, aten.new_zeros, aten.new_ones, aten.new_full}
 CONSTANTS |= {aten.zeros, aten.ones, aten.full, aten.arange, aten.eye, aten.scalar_tensor, aten.linspace}
-VIEWS: set[Any] = {aten.t, aten.view, aten._unsafe_view, aten.transpose, aten.permute, aten.unsqueeze, aten.squeeze}
-VIEWS |= {aten.expand, aten.select, aten.slice, aten.alias, aten.detach, aten.split, aten.diagonal, operator.getitem}
 RESHAPES: set[Any] = {aten.view, aten._unsafe_view, aten.unsqueeze, aten.squeeze, aten.expand}
 IN_PLACE: dict[Any, Callable[..., Any]] = {
     aten.relu.default: aten.relu_.default,
@@ -75,15 +74,15 @@ class Program:
             return function(list(given[: len(held)]), *given[len(held) :])
 
         traced = trace(flat, [*held, *inputs])
-        _write_anew(traced.graph)
+        write_anew(traced.graph)
         wanted = len(traced.graph.output_node().args[0])  # type: ignore[arg-type]
-        written = _put_off(traced.graph, len(held))
-        if any(map(_writes, traced.graph.nodes)):
+        written = put_off(traced.graph, len(held))
+        if any(map(writes, traced.graph.nodes)):
             if written:
                 raise NotTraceableError("it writes into what is held, and elsewhere too")
             # torch knows every way to write, but takes some operations apart, which rounds otherwise
             traced = trace(torch.func.functionalize(traced), [*held, *inputs])
-        _refuse_mutation(traced.graph)
+        refuse_mutation(traced.graph)
         writer = _Writer(traced.graph, held)
         self._call = writer.function()
         self._wanted = wanted
@@ -152,87 +151,6 @@ class _Replayed:
         return self.outputs
 
 
-def _packet(node: fx.Node) -> Any:
-    return getattr(node.target, "overloadpacket", node.target)
-
-
-def _writes(node: fx.Node) -> bool:
-    return isinstance(node.target, torch._ops.OpOverload) and node.target._schema.is_mutable
-
-
-def _write_anew(graph: fx.Graph) -> None:
-    """Turns what writes into memory of its own, as formulas of derivatives do, into what returns a new value."""
-    for node in list(graph.nodes):
-        if not _writes(node) or not node.target.name().split(".")[0].endswith("_"):
-            continue
-        written = node.args[0]
-        name, overload = node.target._schema.name.split("::")[1][:-1], node.target._overloadname
-        pure = getattr(getattr(aten, name, None), overload, None)
-        views = any(_packet(user) in VIEWS for user in written.users)
-        made_here = written.op == "call_function" and _packet(written) not in VIEWS and not _writes(written)
-        if pure is None or not made_here or views:
-            continue
-        # a trace goes on by the name of the result
-        node.target = pure
-
-
-def _put_off(graph: fx.Graph, held: int) -> list[int]:
-    """Turns writes into held tensors as a whole into further results; returns which of the held ones these are for.
-
-    What reads such a tensor after a write reads the result. Writes of other kinds are left as they are.
-    """
-    places = [node for node in graph.nodes if node.op == "placeholder"][:held]
-    now: dict[fx.Node, fx.Node] = {}
-    passed: set[fx.Node] = set()
-    for node in list(graph.nodes):
-        for old, moved in now.items():
-            node.replace_input_with(old, moved)
-        passed.add(node)
-        target = node.args[0] if _writes(node) and node.args and not node.kwargs else None
-        place = next((one for one in places if target is now.get(one, one)), None)
-        if place is None:
-            continue
-        # a view that is read later sees what is written
-        views = [user for user in place.users if user is not node and _packet(user) in VIEWS]
-        if any(later not in passed for view in views for later in view.users):
-            continue
-        new = _pure(node)
-        if new is None or new in places or _form(new) != _form(place):
-            continue
-        now[place] = new
-        if new is not node:
-            node.replace_all_uses_with(new)
-            graph.erase_node(node)
-    output = graph.output_node()
-    output.args = ([*output.args[0], *now.values()],)  # type: ignore[misc]
-    return [places.index(place) for place in now]
-
-
-def _pure(node: fx.Node) -> fx.Node | None:
-    """The node of what ``node`` would write into its first argument, and no longer writes."""
-    if node.target is aten.copy_.default:
-        source = node.args[1]
-        return source if isinstance(source, fx.Node) else None
-    name, overload = node.target._schema.name.split("::")[1], node.target._overloadname  # type: ignore[union-attr]
-    pure: Any = getattr(getattr(aten, name[:-1], None), overload, None) if name.endswith("_") else None
-    if pure is None:
-        return None
-    node.target = pure
-    return node
-
-
-def _refuse_mutation(graph: fx.Graph) -> None:
-    for node in graph.nodes:
-        if node.op == "get_attr":
-            raise NotTraceableError("a tensor made outside of the step, whose value may change from step to step")
-        if node.op != "call_function" or node.target is operator.getitem:
-            continue
-        if not isinstance(node.target, torch._ops.OpOverload):
-            raise NotTraceableError(f"{node.target} is no tensor operation")
-        if _writes(node) or "batch_norm" in node.target.name():
-            raise NotTraceableError(f"{node.target} writes into its argument")
-
-
 class _Writer:
     """Turns a graph into the text of a function.
 
@@ -285,13 +203,13 @@ class _Writer:
 
     def _as_before(self, node: fx.Node) -> fx.Node | None:
         """A node with the same values in the same places of memory; views of views become views of what is below."""
-        packet = _packet(node)
-        if packet not in VIEWS or packet is operator.getitem or not isinstance(node.args[0], fx.Node):
+        kind = packet(node)
+        if kind not in VIEWS or kind is operator.getitem or not isinstance(node.args[0], fx.Node):
             return None
         source = self._real(node.args[0])
-        if packet in (aten.detach, aten.alias) or _form(node) == _form(source):
+        if kind in (aten.detach, aten.alias) or form(node) == form(source):
             return source
-        if packet is aten.t and source.op == "call_function" and _packet(source) is aten.t:
+        if kind is aten.t and source.op == "call_function" and packet(source) is aten.t:
             return self._real(source.args[0])  # type: ignore[arg-type]
         if not _reshapes(node):
             return None
@@ -302,7 +220,7 @@ class _Writer:
         below = source
         while below.op == "call_function" and _reshapes(below):
             below = self._real(below.args[0])  # type: ignore[arg-type]
-            if _form(node) == _form(below):
+            if form(node) == form(below):
                 return below
         if below is not source and below.meta["val"].is_contiguous() and node.meta["val"].is_contiguous():
             node.target, node.args, node.kwargs = aten.view.default, (below, list(node.meta["val"].shape)), {}
@@ -330,9 +248,9 @@ class _Writer:
             small = isinstance(example, Tensor) and example.numel() <= CONSTANT_SIZE
             held = all(source in self.values for source in sources)
             fixed = held and all(source not in self.variable for source in sources)
-            if _packet(node) in CONSTANTS and small:
+            if packet(node) in CONSTANTS and small:
                 self._hold(node, shapes_only=True)
-            elif held and _packet(node) in VIEWS:
+            elif held and packet(node) in VIEWS:
                 self._hold(node)
                 if not fixed:
                     self.variable.add(node)
@@ -409,11 +327,11 @@ class _Writer:
         source = self._real(first)
         if source.op != "call_function" or source in self.values or users[source] > 1:
             return False
-        fresh = _packet(source) not in VIEWS and all(
+        fresh = packet(source) not in VIEWS and all(
             returned.alias_info is None
             for returned in source.target._schema.returns  # type: ignore[union-attr]
         )
-        return fresh and _form(source) == _form(node)
+        return fresh and form(source) == form(node)
 
     def _text(self, value: Any) -> str:
         if isinstance(value, fx.Node):
@@ -437,7 +355,7 @@ class _Writer:
 
 def _reshapes(node: fx.Node) -> bool:
     """Whether the node is a view of all values in their order."""
-    if _packet(node) not in RESHAPES or not isinstance(node.args[0], fx.Node):
+    if packet(node) not in RESHAPES or not isinstance(node.args[0], fx.Node):
         return False
     before, after = node.args[0].meta.get("val"), node.meta.get("val")
     return isinstance(before, Tensor) and isinstance(after, Tensor) and before.numel() == after.numel()
@@ -450,10 +368,3 @@ def _drops_kept_axis(node: fx.Node, source: fx.Node) -> bool:
     axes = {axis % source.meta["val"].dim() for axis in source.args[1]}  # type: ignore[union-attr]
     left = [size for axis, size in enumerate(source.meta["val"].shape) if axis not in axes]
     return left == list(node.meta["val"].shape) and node.meta["val"].is_contiguous()
-
-
-def _form(node: fx.Node) -> Any:
-    example = node.meta.get("val")
-    if not isinstance(example, Tensor):
-        return object()
-    return example.shape, example.stride(), example.dtype, example.device

@@ -15,7 +15,6 @@ from torch import Tensor, fx, nn
 from torch.func import functional_call
 
 from aezoo.core.rng import random_stream
-from aezoo.core.schedules import weight_at
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.model.objective import Step, Values
 from aezoo.parts import Regularizer
@@ -132,7 +131,7 @@ class Stack:
 
     def _weights_at(self, step: int | None) -> Tensor:
         """The weights of the regularizers (N, R)."""
-        values = [[weight_at(weight, step) for weight in model.weights.values()] for model in self.models]
+        values = [[model.weight(name, step) for name in model.weights] for model in self.models]
         if self._weights is None or self._weights[0] != values:
             self._weights = values, torch.tensor(values, dtype=self.models[0].dtype, device=self.device)
         return self._weights[1]

@@ -19,7 +19,6 @@ import torch
 from torch import Tensor, nn
 
 from aezoo.core.config import Config
-from aezoo.core.schedules import weight_at
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.model.objective import Step, Values
 from aezoo.training.engine.replay import Program
@@ -208,7 +207,7 @@ class Captured:
 
     def weights(self, step: int, device: torch.device) -> list[Tensor]:
         """The weights that move with the step, () each."""
-        weights = (weight_at(self.model.weights[name], step) for name in self.scheduled)
+        weights = (self.model.weight(name, step) for name in self.scheduled)
         return [torch.tensor(weight, dtype=torch.float64, device=device) for weight in weights]
 
     def _rounding(self) -> float:
