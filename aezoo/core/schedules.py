@@ -5,6 +5,7 @@ A schedule is part of a model's config, so it is saved and resumed with the mode
 
 from __future__ import annotations
 
+import math
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, model_validator
@@ -32,8 +33,9 @@ class Linear(Config):
 
     def at(self, step: int, total: int | None = None) -> float:
         """The weight at step ``step`` (0 is the first) of ``total``; where that is not known, a share is over."""
-        shares = [] if self.share is None else [0.0 if total is None else self.share * total]
-        steps = min([*shares, *([] if self.steps is None else [self.steps])])
+        steps = math.inf if self.steps is None else self.steps
+        if self.share is not None:
+            steps = min(steps, self.share * (total or 0))
         return self.start + (self.end - self.start) * (min(step / steps, 1.0) if steps else 1.0)
 
 

@@ -43,6 +43,7 @@ from aezoo.parts import (
     has_density,
     score_function,
 )
+from aezoo.parts.regularizer import overrides
 from aezoo.registry import naming, of
 
 Bound = Literal["mean", "importance"]
@@ -152,7 +153,7 @@ class Objective(nn.Module):
         self.regularizers[name] = regularizer
         self.weights[name] = weighted.weight
         self._asking[name] = Asking(regularizer.forward, VOCABULARY, owner)
-        if _overrides(regularizer, "after_step"):
+        if overrides(regularizer, "after_step"):
             self._after_step[name] = Asking(regularizer.after_step, AFTER_STEP_VOCABULARY, f"after_step of {owner}")
         if regularizer.opponent is not None:
             self._opponents[name] = Asking(regularizer.opponent_loss, OPPONENT_VOCABULARY, f"opponent_loss of {owner}")
@@ -241,7 +242,7 @@ class Objective(nn.Module):
 
     def before_training(self, mean_of: Callable[[], Tensor]) -> None:
         """Lets the regularizers that wish to set the parts up; ``mean_of`` finds the training rows' mean (*X)."""
-        asked = [r for r in self.regularizers.values() if _overrides(r, "before_training")]
+        asked = [r for r in self.regularizers.values() if overrides(r, "before_training")]
         if asked:
             mean = mean_of().to(self.device, self.dtype)
             with torch.no_grad(), naming(asked, "before training"):
@@ -365,10 +366,6 @@ class Objective(nn.Module):
             raise UsageError(f"seed must be at least 0 and below 2⁶³ (got {seed}).")
         with random_stream(seed, self.device):
             yield
-
-
-def _overrides(regularizer: nn.Module, method: str) -> bool:
-    return getattr(type(regularizer), method) is not getattr(Regularizer, method)
 
 
 def _log_mean_exp(values: Tensor) -> Tensor:

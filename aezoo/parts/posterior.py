@@ -54,10 +54,6 @@ class Point:
         self.mean = mean
         self.before = mean if before is None else before
 
-    def before_at(self, units: Tensor) -> Tensor:
-        """The code of ``units`` (n,) alone before its activation, (B, n)."""
-        return self.before.flatten(1)[:, units]
-
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """The code itself (*S, B, *Z)."""
         if tuple(sample_shape) == (1,):
@@ -100,7 +96,7 @@ class SparsePoint(Point):
         return self._once(lambda: self._before(None))
 
     def before_at(self, units: Tensor) -> Tensor:
-        """As of a point, and no other unit is computed."""
+        """The code of ``units`` (n,) alone before its activation, (B, n); no other unit is computed."""
         return self._before(units)
 
     def _once(self, compute: Callable[[], Tensor]) -> Tensor:

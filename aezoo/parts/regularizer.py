@@ -101,6 +101,11 @@ class Regularizer(nn.Module, ABC):
         raise NotImplementedError
 
 
+def overrides(regularizer: nn.Module, method: str) -> bool:
+    """Whether a regularizer does something of its own in a method that others may leave out."""
+    return getattr(type(regularizer), method) is not getattr(Regularizer, method)
+
+
 class Named(Protocol):
     """Values by name."""
 

@@ -213,21 +213,14 @@ def _remarks(run: Run) -> list[str]:
         remarks.append(f"{run.dataset.spec.name} has too few rows for a test split: nothing could be measured.")
     if run.config is not None and run.config.latent_dim >= run.model.spec.size:
         remarks.append("the code is as large as the data, so PCA of its size loses nothing and is no rival.")
-    remarks += _collapse(run.results)
+    if run.results.get("penalty_kl", math.inf) < COLLAPSED:
+        remarks.append(
+            f"the posterior has collapsed: a code says {run.results['penalty_kl']:.2g} nats of its datum. Try a longer "
+            "kl_warmup, free_bits, or a smaller weight of the divergence."
+        )
     shape = (run.training.batch_size, *run.model.spec.shape)
     for name, regularizer in run.model.regularizers.items():
         assert isinstance(regularizer, Regularizer)
         said = regularizer.remark(run.model.encoder, shape)
         remarks += [f"{name}: {said}."] if said else []
     return remarks
-
-
-def _collapse(results: Mapping[str, float]) -> list[str]:
-    """Whether codes say nothing of their data, and what helps."""
-    found = []
-    if results.get("penalty_kl", math.inf) < COLLAPSED:
-        found.append(
-            f"the posterior has collapsed: a code says {results['penalty_kl']:.2g} nats of its datum. Try a longer "
-            "kl_warmup, free_bits, or a smaller weight of the divergence."
-        )
-    return found

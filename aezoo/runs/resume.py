@@ -169,7 +169,8 @@ def _rebuilt(
     if recorded.model:
         if into is not None:
             raise UsageError(f"{folder} is a run of the registered model {recorded.model!r}: leave into out.")
-        config = _config(recorded)
+        recorded = _as_of_now(recorded)
+        config = complete(registry.models[recorded.model].options.parse(recorded.config, owner=f"model {recorded.model!r}"))
     elif into is None:
         raise UsageError(f"{folder} is a run of a model composed by hand: aezoo.resume({str(folder)!r}, into=model).")
     dataset = job.opened(recorded.data)
@@ -195,15 +196,14 @@ def _rebuilt(
 
 def _built(folder: Path, recorded: Recorded, spec: DataSpec, state: State | None) -> Autoencoder:
     """The model, which is that of the state before memory is taken for it."""
-    config = registry.models[recorded.model].options.recorded(recorded.config)
-    refuse_huge_model(recorded.model, config, spec)
+    refuse_huge_model(recorded.model, recorded.config, spec)
     if state is None:
-        return build_model(recorded.model, config, spec)
+        return build_model(recorded.model, recorded.config, spec)
     theirs = state.under("model/")
     room = ROOM + 8 * sum(tensor.nbytes for tensor in theirs.values())
     try:
         return build_within(
-            room, lambda built: refuse_other(tensors_of(built), theirs), recorded.model, config, spec
+            room, lambda built: refuse_other(tensors_of(built), theirs), recorded.model, recorded.config, spec
         )
     except (MemoryError, RuntimeError) as error:
         if not is_out_of_memory(error):
@@ -213,17 +213,15 @@ def _built(folder: Path, recorded: Recorded, spec: DataSpec, state: State | None
         ) from None
 
 
-def _config(recorded: Recorded) -> ModelConfig:
+def _as_of_now(recorded: Recorded) -> Recorded:
+    """With the options that the model has got since; raises CheckpointError for a model that is not installed."""
     try:
         entry = registry.models[recorded.model]
     except UnknownNameError as error:
         command = install(recorded.distribution)
         hint = f": {command}" if command else ""
         raise CheckpointError(f"{error} The run is of plugin {recorded.plugin!r}{hint}.") from None
-    config: ModelConfig = complete(
-        entry.options.parse(entry.options.recorded(recorded.config), owner=f"model {recorded.model!r}")
-    )
-    return config
+    return recorded.model_copy(update={"config": entry.options.recorded(recorded.config)})
 
 
 def _difference(spec: DataSpec, dataset: Dataset) -> str:

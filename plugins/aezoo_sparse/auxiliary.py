@@ -103,12 +103,13 @@ class AuxiliaryK(Regularizer):
         last = _linear(decoder, -1)
         assert isinstance(decoder, Decoder)
         outputs = decoder.likelihood.outputs_of(mean)
-        centre = encoder.centre if isinstance(encoder, CentredEncoder) else mean.new_zeros(())
-        if last is None or outputs is None or not last.bias.requires_grad or last.bias.any() or centre.any():
+        centres = [encoder.centre] if isinstance(encoder, CentredEncoder) else []
+        if last is None or outputs is None or not last.bias.requires_grad:
             return
-        last.bias.copy_(outputs)
-        if centre.dim():
-            centre.copy_(mean)
+        if not any(start.any() for start in (last.bias, *centres)):
+            last.bias.copy_(outputs)
+            for centre in centres:
+                centre.copy_(mean)
 
 
 class CentredEncoder(PointEncoder):

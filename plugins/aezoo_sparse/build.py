@@ -36,7 +36,7 @@ def build_batch_topk(config: BatchTopKConfig, spec: aezoo.DataSpec) -> aezoo.Aut
     return _selecting(config, spec, BatchTopK(config.k))
 
 
-def _selecting(config: TopKConfig | BatchTopKConfig, spec: aezoo.DataSpec, activation: nn.Module) -> aezoo.Autoencoder:
+def _selecting(config: TopKConfig, spec: aezoo.DataSpec, activation: nn.Module) -> aezoo.Autoencoder:
     if not config.aux_units:
         return aezoo.assemble(config, spec, encoder=lambda network: PointEncoder(network, activation))
     revival = AuxiliaryK((config.latent_dim,), config.aux_units, config.dead_after)

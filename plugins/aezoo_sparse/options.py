@@ -51,11 +51,14 @@ class JumpReLUOptions(Config):
     )
 
 
+DEAD_AFTER: int = Field(20, ge=1, description="batches without a value after which a unit is dead")
+
+
 class AuxiliaryKOptions(Config):
     """Options of the regularizer ``aux-k``."""
 
     units: int = Field(64, ge=0, description="dead units that reconstruct a row; 0 for none")
-    after: int = Field(20, ge=1, description="batches without a value after which a unit is dead")
+    after: int = DEAD_AFTER
 
 
 class SparseL1Config(PointConfig):
@@ -100,27 +103,15 @@ class TopKConfig(ModelConfig):
         description="dead units that reconstruct a row; 0 for none, and for a plain start",
         json_schema_extra={"before": 0},
     )
-    dead_after: int = Field(20, ge=1, description="batches without a value after which a unit is dead")
+    dead_after: int = DEAD_AFTER
 
 
-class BatchTopKConfig(ModelConfig):
+class BatchTopKConfig(TopKConfig):
     """Options of ``batch-topk``."""
 
-    latent_dim: int = Field(128, ge=1, le=1_000_000, description="size of the code", json_schema_extra={"symbol": "Z"})
-    hidden: aezoo.Sizes = Field((), description="sizes of the encoder's hidden layers, mirrored")
     k: int = Field(
         16, ge=1, description="units left active, on average over a batch", json_schema_extra={"symbol": "k"}
     )
-    aux: aezoo.Weight = Field(
-        0.125, description="weight of the second reconstruction, by dead units", json_schema_extra={"symbol": "α"}
-    )
-    aux_units: int = Field(
-        64,
-        ge=0,
-        description="dead units that reconstruct a row; 0 for none, and for a plain start",
-        json_schema_extra={"before": 0},
-    )
-    dead_after: int = Field(20, ge=1, description="batches without a value after which a unit is dead")
 
 
 class JumpReLUConfig(ModelConfig):

@@ -18,6 +18,7 @@ from aezoo.core.rng import random_stream
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.model.objective import Step, Values
 from aezoo.parts import Regularizer
+from aezoo.parts.regularizer import overrides
 from aezoo.training.engine.members import Recording
 from aezoo.training.engine.trace import NotTraceableError
 
@@ -141,7 +142,7 @@ class Stack:
         asked: set[str] = set()
         for regularizer in self.models[0].regularizers.values():
             assert isinstance(regularizer, Regularizer)
-            if type(regularizer).after_step is not Regularizer.after_step:
+            if overrides(regularizer, "after_step"):
                 asked |= {"", *inspect.signature(regularizer.after_step).parameters}
         if not asked:
             return
