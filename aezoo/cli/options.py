@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import types
 import typing
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, Literal, get_args, get_origin
 
 import click
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
 class ConfigOption(click.Option):
     """An option of a config class, and the section of the help that it stands in."""
 
-    def __init__(self, name: str, field: FieldInfo, section: str) -> None:
+    def __init__(self, name: str, field: FieldInfo, section: str, default: Any = None) -> None:
         self.section = section
         self.field_name = name
         extra = _extra(field)
@@ -33,7 +35,7 @@ class ConfigOption(click.Option):
             [name, f"{flag}/--no-{flag[2:]}" if is_flag else flag],
             default=None,
             multiple=get_origin(plain) is tuple and extra.get("kind") is not None,
-            help=_help(field),
+            help=_help(field, field.default if default is None else default),
             metavar=None if is_flag else _metavar(plain, field),
         )
 
@@ -59,9 +61,11 @@ class Sectioned(click.Command):
                 formatter.write_dl(records)
 
 
-def config_options(config: type[Config], section: str) -> list[ConfigOption]:
-    """One option for each field of ``config``."""
-    return [ConfigOption(name, field, section) for name, field in config.model_fields.items()]
+def config_options(
+    config: type[Config], section: str, defaults: Mapping[str, Any] = MappingProxyType({})
+) -> list[ConfigOption]:
+    """One option for each field of ``config``, with ``defaults`` in place of some of its own."""
+    return [ConfigOption(name, field, section, defaults.get(name)) for name, field in config.model_fields.items()]
 
 
 def given(command: click.Command, ctx: click.Context) -> dict[str, Any]:
@@ -107,9 +111,8 @@ def _is_number(annotation: Any) -> bool:
     return any(option is float or get_args(option)[:1] == (float,) for option in get_args(annotation))
 
 
-def _help(field: FieldInfo) -> str:
+def _help(field: FieldInfo, default: Any) -> str:
     notes = []
-    default = field.default
     if not field.is_required() and default is not None and default != ():
         notes.append(f"default: {shown(default)}")
     bounds = [_bound(rule) for rule in field.metadata]

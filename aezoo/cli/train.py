@@ -38,8 +38,9 @@ class TrainCommand(Sectioned):
         settings, source = _read_settings(_peek(args, "--config"))
         name = _peek(args, "--model") or str(settings.get("model", DEFAULT_MODEL))
         own = [option for option in self.params if not isinstance(option, ConfigOption)]
-        theirs = config_options(registry.models[name].options, f"Options of {name}")
-        self.params = [*own, *theirs, *config_options(TrainConfig, "Options of training")]
+        model = registry.models[name]
+        theirs = config_options(model.options, f"Options of {name}")
+        self.params = [*own, *theirs, *config_options(TrainConfig, "Options of training", model.training)]
         extra["obj"] = (name, settings, source)
         return super().make_context(info_name, args, parent, **extra)
 

@@ -118,6 +118,9 @@ class TrainConfig(Config):
     epochs: int | None = Field(
         None, ge=1, description="passes over the training split (default: enough for 2000 steps, at least 10)"
     )
+    steps: int | None = Field(
+        None, ge=1, description="instead of epochs: so many steps, rounded up to whole passes over the training split"
+    )
     batch_size: int = Field(128, ge=1, description="rows a step")
     lr: float = Field(1e-3, gt=0, description="learning rate")
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="optimizer")
@@ -146,6 +149,8 @@ class TrainConfig(Config):
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
+        if self.epochs is not None and self.steps is not None:
+            raise ValueError("epochs and steps both say how long to train: give one of them")
         if self.momentum and self.optimizer != "sgd":
             raise ValueError(f"momentum is an option of sgd, and the optimizer is {self.optimizer}")
         if isinstance(self.validation, float) and self.validation >= 1:

@@ -28,7 +28,8 @@ def binarized(dataset: Dataset, how: Binarize = "dynamic", seed: int = 0) -> Dat
 
     Raises:
         UsageError: no such way.
-        DataError: the range of the values is not known, values lie outside, or the rows are those of a torch dataset.
+        DataError: values lie outside of their range, which is [0, 1] where the data states none; or the rows are
+            those of a torch dataset.
 
     Examples:
         >>> ones = aezoo.data.binarized(aezoo.data.open_data("digits"), "static")
@@ -55,9 +56,15 @@ def _rates(dataset: Dataset) -> np.ndarray[Any, np.dtype[np.float32]]:
     spec = dataset.spec
     if isinstance(dataset.x, TorchDataset):
         raise DataError(f"{spec.name} is a torch dataset, read row by row: binarize its items in it.")
-    if spec.low is None or spec.high is None:
-        raise DataError(f"{spec.name} states no range of its values, so that none is a probability: give a spec.")
-    rates = (as_tensor(dataset.x).cpu().float().numpy() - np.float32(spec.low)) / np.float32(spec.high - spec.low)
-    if rates.min() < 0 or rates.max() > 1:
-        raise DataError(f"{spec.name} has values outside {spec.low:g} to {spec.high:g}: rescale them.")
+    values = as_tensor(dataset.x).cpu().float().numpy()
+    # what states no range and lies in [0, 1] may well be probabilities
+    low, high = (0.0, 1.0) if spec.low is None or spec.high is None else (spec.low, spec.high)
+    rates = (values - np.float32(low)) / np.float32(high - low)
+    if not (rates.min() >= 0 and rates.max() <= 1):
+        if spec.low is None or spec.high is None:
+            raise DataError(
+                f"{spec.name} states no range of its values, and they are not all in [0, 1], so that none is a "
+                "probability: rescale them."
+            )
+        raise DataError(f"{spec.name} has values outside {low:g} to {high:g}: rescale them.")
     return rates

@@ -14,6 +14,7 @@ from aezoo.core.config import Config
 from aezoo.core.text import split_choice
 from aezoo.data import builtin
 from aezoo.data import options as choices
+from aezoo.data.binarize import binarized
 from aezoo.data.dataset import Dataset
 from aezoo.data.formats import arrays, idx, safetensors, table
 from aezoo.data.formats.labels import read_labels
@@ -41,6 +42,7 @@ def open_data(
     files, either with options in the text ("swiss-roll,noise=0.1", "flowers.csv,label=species") or as keywords; or it
     is an array, a tensor, nested lists, a torch dataset, or a Dataset already. ``labels`` are those of an array or of
     a file that has none, or the path of a file of labels. ``data_dir`` is the folder of a named dataset that reads one.
+    Any data takes the option ``binarize`` ("digits,binarize=static"), see ``binarized``.
     Raises UnknownNameError, UsageError for options that do not fit, DataError for data that is missing or malformed.
 
     Examples:
@@ -55,16 +57,34 @@ def open_data(
     """
     if not isinstance(data, (str, os.PathLike)):
         return _in_memory(data, labels, data_dir, options)
-    name, given = os.fspath(data), options
+    name, given = os.fspath(data), dict(options)
     if isinstance(data, str) and (data in registry.datasets or not _exists(data)):
         name, given = _parsed(data, options)
     if isinstance(data, os.PathLike) or (name not in registry.datasets and _looks_like_path(name)):
         if data_dir is not None:
             raise UsageError(f"{name!r} is a path already: leave --data-dir out.")
-        return _from_path(Path(name), labels, given)
+        how = {} if Path(name).is_dir() else _without_binarize(given)
+        return _in_ones(_from_path(Path(name), labels, given), how)
     if labels is not None:
         raise UsageError(f"the dataset {name!r} brings its own labels: leave labels out.")
-    return _from_name(name, given, data_dir)
+    own = "binarize" in registry.datasets[name].options.keys()  # noqa: SIM118 - not a mapping
+    how = {} if own else _without_binarize(given)
+    return _in_ones(_from_name(name, given, data_dir), how)
+
+
+def _without_binarize(given: dict[str, Any]) -> dict[str, Any]:
+    """Takes the one option that all data has out of those ``given``."""
+    return {"binarize": given.pop("binarize")} if "binarize" in given else {}
+
+
+def _in_ones(dataset: Dataset, how: dict[str, Any]) -> Dataset:
+    """The dataset as zeros and ones, where that is asked for, and on record."""
+    if not how:
+        return dataset
+    found = binarized(dataset, how["binarize"])
+    if found is not dataset:
+        found.source = {**dataset.source, "options": {**dataset.source["options"], **how}}
+    return found
 
 
 def reopen(source: dict[str, Any], *, labels: Any = None, data_dir: str | os.PathLike[str] | None = None) -> Dataset:

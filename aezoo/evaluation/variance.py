@@ -6,7 +6,7 @@ Shapes: n rows of a split, K draws, D values of one datum.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -20,13 +20,13 @@ from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import LaplaceDistribution, Normal, draw, has_density
-from aezoo.parts.distributions import LOG_2PI, LocationScale
+from aezoo.parts.distributions import LOG_2PI
 
 
 class DecoderVariance(NamedTuple):
     """A decoder's scale, and the spread of the errors that it should match; units of preprocessed data.
 
-    The scale is σ of a Gaussian, and averages are of σ²; or b of a Laplace, and averages are of b itself.
+    The scale is σ, the root of the variance, and averages are of σ²; or b of a Laplace, and averages are of b itself.
 
     Examples:
         >>> found = aezoo.evaluation.decoder_variance(run.model, split)
@@ -41,7 +41,7 @@ class DecoderVariance(NamedTuple):
     nll: float
     """−log p(x | z), nats per example, averaged over the draws, under the model's own scale."""
     optimal_nll: float
-    """The same under the optimal shared scale: D/2·(log 2πMSE + 1), or D·(log 2·MAE + 1)."""
+    """That of a Gaussian of the optimal shared scale, D/2·(log 2πMSE + 1), or of a Laplace, D·(log 2·MAE + 1)."""
     by_value: Array
     """The model's scale and the optimal one for each value of the datum (2, D)."""
     by_row: Array
@@ -52,7 +52,7 @@ def decoder_variance(model: Autoencoder, split: Split, *, draws: int = 10, seed:
     """The decoder's scale beside the optimal one, at ``draws`` draws of the posterior. Rybkin et al. 2021.
 
     Raises:
-        CapabilityError: the likelihood has no scale.
+        CapabilityError: the likelihood has no finite variance.
         DataError: the split has no rows.
         UsageError: ``draws`` is below 1.
 
@@ -70,11 +70,11 @@ def decoder_variance(model: Autoencoder, split: Split, *, draws: int = 10, seed:
             x = model.prepare(raw)
             q = model.encoder(x)
             # the draws of a deterministic code are all the same
-            px = _scaled(model, model.decoder(draw(q, draws if has_density(q) else 1)))
-            power = 2 if isinstance(px, Normal) else 1
+            px = model.decoder(draw(q, draws if has_density(q) else 1))
+            power, scaled = _spread(model, px)
             total -= px.log_prob(x).double().mean(0).sum()
             error = (x - px.mean).double().abs().pow(power).mean(0).flatten(1)
-            spread = px.scale.double().pow(power).mean(0).flatten(1)
+            spread = scaled.double().mean(0).flatten(1)
             both = torch.stack([spread, error])
             values = both.sum(1) if values is None else values + both.sum(1)
             rows.append(both.mean(2))
@@ -93,10 +93,24 @@ def decoder_variance(model: Autoencoder, split: Split, *, draws: int = 10, seed:
     )
 
 
-def _scaled(model: Autoencoder, px: object) -> LocationScale:
-    if isinstance(px, Normal | LaplaceDistribution):
-        return px
-    raise CapabilityError(
-        f"the likelihood {type(model.decoder.likelihood).__name__} has no variance of its own: train with likelihood "
-        "gaussian or laplace."
-    )
+def _spread(model: Autoencoder, px: Any) -> tuple[int, Tensor]:
+    """1 and b (K, B, *X) of a Laplace; of any other distribution with a variance, 2 and that."""
+    if isinstance(px, LaplaceDistribution):
+        return 1, px.scale
+    if isinstance(px, Normal):
+        return 2, px.scale.square()
+    try:
+        variance = px.variance
+    except (NotImplementedError, AttributeError):
+        variance = None
+    if not isinstance(variance, Tensor) or variance.shape != px.mean.shape:
+        raise CapabilityError(
+            f"the likelihood {type(model.decoder.likelihood).__name__} gives no variance of its values: train with "
+            "likelihood gaussian or laplace, or give its distribution a property variance (K, B, *X)."
+        )
+    if not bool(variance.isfinite().all()):
+        raise CapabilityError(
+            f"the variance of the likelihood {type(model.decoder.likelihood).__name__} is not finite, as that of heavy "
+            "tails is: train with likelihood gaussian or laplace."
+        )
+    return 2, variance

@@ -79,8 +79,10 @@ def assemble(
         Weighted(choice.name, build_part("regularizer", choice, code_shape=code_shape, spec=seen), choice.weight)
         for choice in config.regularizers
     ]
+    made = encoder(encoder_network)
+    _refuse_other_outputs(encoder, made, encoder_network)
     return Autoencoder(
-        encoder(encoder_network),
+        made,
         Decoder(decoder_network, likelihood),
         spec=spec,
         prior=build_part("prior", prior, code_shape=code_shape, spec=seen) if isinstance(prior, Choice) else prior,
@@ -91,6 +93,17 @@ def assemble(
         bound=bound,
         gradient=gradient,
     )
+
+
+def _refuse_other_outputs(encoder: Callable[[nn.Module], Encoder], made: Encoder, network: nn.Module) -> None:
+    """Refuses a function that makes an encoder of two values a code, and does not say so as the class itself does."""
+    told, needed = (getattr(one, "outputs_per_code", 1) for one in (encoder, made))
+    # who leaves the network aside may need anything of one of their own
+    if told != needed and any(module is network for module in made.modules()):
+        raise CompositionError(
+            f"{type(made).__name__} needs {needed} values of its network for each value of the code, and what makes it "
+            f"has no outputs_per_code = {needed}: give the class itself, or set that on the function."
+        )
 
 
 def _point_encoder(config: ModelConfig, spec: DataSpec, code_shape: tuple[int, ...]) -> Callable[[nn.Module], Encoder]:

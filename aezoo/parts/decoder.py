@@ -6,12 +6,13 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from aezoo.errors import CompositionError
+from aezoo.parts.border import Border
 from aezoo.parts.likelihood import Likelihood
 from aezoo.parts.sparse import SparseCode, affine_of, lay_out, linear_at, rows_adjoin
 from aezoo.registry import of
 
 
-class Decoder(nn.Module):
+class Decoder(Border):
     """p(x | z): a network that gives the parameters of a likelihood.
 
     Args:

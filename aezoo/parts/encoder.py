@@ -8,12 +8,13 @@ from typing import cast
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from aezoo.parts.border import Border
 from aezoo.parts.distributions import Normal
 from aezoo.parts.posterior import Point, Posterior, SparsePoint
 from aezoo.parts.sparse import Selection, affine_at, linear_at, pays, transforming
 
 
-class Encoder(nn.Module, ABC):
+class Encoder(Border, ABC):
     """``forward(x: (B, *X)) → Posterior`` over codes (B, *Z).
 
     Examples:

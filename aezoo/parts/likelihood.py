@@ -18,6 +18,7 @@ from torch.distributions import Distribution
 
 from aezoo.core.config import DataSpec
 from aezoo.errors import CompositionError
+from aezoo.parts.border import Border
 from aezoo.parts.distributions import Bernoulli as BernoulliDistribution
 from aezoo.parts.distributions import ContinuousBernoulli as ContinuousBernoulliDistribution
 from aezoo.parts.distributions import Laplace as LaplaceDistribution
@@ -50,7 +51,7 @@ class Outputs(NamedTuple):
         return self.channels * math.prod(self.shape) + self.scalars
 
 
-class Likelihood(nn.Module, ABC):
+class Likelihood(Border, ABC):
     """``forward(output: (K, B, outputs.size)) → Distribution`` with batch (K, B) and event *X.
 
     Examples:

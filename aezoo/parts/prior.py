@@ -13,13 +13,14 @@ from torch.distributions import Categorical, Distribution, Independent, MixtureS
 from torch.distributions import Normal as TorchNormal
 
 from aezoo.errors import UsageError
+from aezoo.parts.border import Border
 from aezoo.parts.distributions import Laplace, Normal
 from aezoo.parts.posterior import Posterior
 
 Encode = Callable[[Tensor], Posterior]
 
 
-class Prior(nn.Module, ABC):
+class Prior(Border, ABC):
     """``forward(encode) → Distribution`` over one code, event *Z.
 
     ``encode`` maps data to a posterior, for priors that are made of encoded data. It is passed at each call and never

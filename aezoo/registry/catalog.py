@@ -14,7 +14,7 @@ from typing import Any
 
 from aezoo.errors import DataError
 from aezoo.registry.distributions import OURS
-from aezoo.registry.entries import Entry
+from aezoo.registry.entries import Entry, Model
 from aezoo.registry.plugins import HOOKS, Plugins
 
 FORMAT = 1
@@ -141,6 +141,7 @@ def render(catalogue: dict[str, Any]) -> str:
 
 
 def _row(entry: Entry) -> dict[str, Any]:
+    training = {"training": dict(entry.training)} if isinstance(entry, Model) and entry.training else {}
     return {
         "name": entry.name,
         "family": entry.family,
@@ -150,4 +151,5 @@ def _row(entry: Entry) -> dict[str, Any]:
         "distribution": entry.distribution,
         "capabilities": list(entry.capabilities),
         "options": dict(entry.schema),
+        **training,
     }

@@ -14,7 +14,7 @@ from pydantic import ValidationError
 from aezoo.core.config import Choice, Config
 from aezoo.core.options import INSPECT_PLACES, PLACES, ModelConfig, TrainConfig
 from aezoo.core.text import bare_type
-from aezoo.errors import PluginError, reason_of
+from aezoo.errors import PluginError, ZooError, reason_of
 from aezoo.registry.entries import Entry, Inspection, Kind, Model
 
 # kinds of which no model has one unasked
@@ -46,6 +46,10 @@ def refuse_unusable(entry: Entry) -> None:
             raise PluginError(
                 f"model {entry.name!r} has an option {taken[0]!r}, which training has too: give it another name."
             )
+        try:
+            TrainConfig.parse(entry.training, owner=f"the training of model {entry.name!r}")
+        except ZooError as error:
+            raise PluginError(f"{str(error).removesuffix('.')}.") from None
 
 
 def _flags(entry: Entry) -> set[str]:

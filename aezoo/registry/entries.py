@@ -6,7 +6,7 @@ import contextlib
 import copy
 import importlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal, Self, cast
 
@@ -94,14 +94,26 @@ class Model(Entry):
     Both the config class and the function are given as they are or as ``"module:name"``; then looking the model up
     imports neither. Read, ``config`` is the class in any case.
 
+    ``training`` holds options of training that suit the model better than those of all models: who gives none of them
+    gets these.
+
     Examples:
         >>> entry = aezoo.registry.models["contractive"]
-        >>> entry.family, entry.config().contraction
-        ('contractive', 0.03)
+        >>> entry.family, entry.config().latent_dim
+        ('contractive', 16)
+        >>> aezoo.registry.models["linear"].training
+        {'steps': 6000, 'lr': 0.01, 'schedule': 'cosine'}
     """
 
     config: type[ModelConfig] | str
     build: Callable[..., Any] | str
+    training: dict[str, Any] = field(default_factory=dict, hash=False, kw_only=True)
+
+    def training_with(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """The options of training that a user gave, and beside them the model's own."""
+        length = ("epochs", "steps")
+        left_out = {*given, *(length if any(given.get(name) is not None for name in length) else ())}
+        return {**{name: value for name, value in self.training.items() if name not in left_out}, **given}
 
     @property
     def options(self) -> type[ModelConfig]:  # noqa: D102
@@ -260,8 +272,13 @@ def options_of(target: Callable[..., Any], entry: Entry) -> type[Config]:
         ) from error
     # a module that leaves its constructor to torch has none of its own to name options in
     inherited = inspect.isclass(target) and str(getattr(target.__init__, "__module__", "")).startswith("torch.")
+    # what an abstract class takes by keyword alone, its subclasses say of themselves, and not their users
+    owner = (
+        next((c for c in inspect.getmro(target) if "__init__" in vars(c)), None) if inspect.isclass(target) else None
+    )
+    of_subclasses = owner is not None and inspect.isabstract(owner)
     for name, parameter in parameters.items():
-        if name in CONTEXT:
+        if name in CONTEXT or (of_subclasses and parameter.kind is parameter.KEYWORD_ONLY):
             continue
         if inherited and parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             continue

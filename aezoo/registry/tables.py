@@ -51,7 +51,11 @@ def model_page(catalogue: Row, cards: Sequence[Row], name: str) -> str:
     for key, option in row["options"]["properties"].items():
         flag = f"`--{str(option.get('flag', key)).replace('_', '-')}`"
         options.append([flag, option.get("symbol", ""), f"`{_shown(option.get('default'))}`", option["description"]])
-    lines += [_table(options), "", "Measured on the bundled digits with these defaults, on the test split:", ""]
+    lines += [_table(options), ""]
+    if "training" in row:
+        begun = " ".join(f"--{name.replace('_', '-')} {_shown(value)}" for name, value in row["training"].items())
+        lines += [f"Trained by `{begun}` where these are not given.", ""]
+    lines += ["Measured on the bundled digits with these defaults, on the test split:", ""]
     lines.append(
         _table([["figure", "value"], ["---", "---:"], *([f"`{k}`", f"{v:.4g}"] for k, v in row["results"].items())])
     )

@@ -32,6 +32,7 @@ def prepare(model: str | Autoencoder, job: Job) -> Recorder:
     if name:
         entry = registry.models[name]
         config = complete(entry.options.parse(theirs, owner=f"model {name!r}"))
+        ours = entry.training_with(ours)
     training = TrainConfig.parse(ours, owner="training")
     folder = job.out if job.out is None or isinstance(job.out, RunFolder) else RunFolder(job.out, job.overwrite)
     dataset = job.opened()

@@ -54,6 +54,7 @@ class Recorder:
         run.training = run.training.model_copy(
             update={
                 "epochs": self.trainer.epochs,
+                "steps": None,
                 "batch_size": self.trainer.batch_size,
                 "validation": len(run.splits.validation),
                 "device": str(self.trainer.device),

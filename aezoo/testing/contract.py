@@ -12,7 +12,7 @@ from typing import Self
 from aezoo import registry
 from aezoo.errors import UnknownNameError, near_misses
 from aezoo.registry import Entry, Kind, Model, Part
-from aezoo.testing import densities, describing, flipping, learning, parts, repeating, saving, using
+from aezoo.testing import densities, describing, flipping, learning, parts, penalties, repeating, saving, using
 from aezoo.testing.fresh import Fresh
 from aezoo.testing.result import Check, Result
 from aezoo.testing.subject import Subject
@@ -31,7 +31,9 @@ CHECKS = tuple(
         "frozen": learning.frozen,
         "seeds": repeating.seeds,
         "streams": repeating.streams,
+        "released": repeating.released,
         "rows": learning.rows,
+        "penalties": penalties.penalties,
         "outside": describing.outside,
         "shapes": using.shapes,
         "repeats": using.repeats,
@@ -83,6 +85,7 @@ class Contract:
         self._folder = tempfile.TemporaryDirectory(prefix="aezoo-check-")
         self._fresh = Fresh()
         self._subjects: dict[str, Subject] = {}
+        self._failed: dict[str, list[Result]] = {}
 
     def __enter__(self) -> Self:
         return self
@@ -100,7 +103,18 @@ class Contract:
         with contextlib.redirect_stdout(sys.stderr):
             if self._cannot_be_built(title, check):
                 return Result(check.name, "skipped", "it cannot be built, as the first check says")
-            return check(lambda: self._subject(title))
+            return self._once(title, check(lambda: self._subject(title)))
+
+    def _once(self, title: str, result: Result) -> Result:
+        """The result; of a failure for a reason that another check has given, that this one says no more."""
+        if result.status != "failed":
+            return result
+        before = self._failed.setdefault(title, [])
+        first = next((one for one in before if one.reason in result.reason or result.reason in one.reason), None)
+        if first is not None and first.check != result.check:
+            return Result(result.check, "skipped", f"it fails for the reason that {first.check} gives")
+        before.append(result)
+        return result
 
     def _cannot_be_built(self, title: str, check: Check) -> bool:
         """Whether that was said before, so that it need not be the reason of every check."""

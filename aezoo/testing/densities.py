@@ -9,13 +9,16 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from aezoo.core.rng import random_stream
+from aezoo.data import Dataset
+from aezoo.errors import ZooError
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import divergence, draw
-from aezoo.testing.result import Broken
+from aezoo.testing.result import Broken, Doubtful
 from aezoo.testing.subject import SEED, Subject
 
 DRAWS = 8000
@@ -23,6 +26,8 @@ DRAWS = 8000
 VARIANCES = (0.3, 0.5)
 # of Stein's identity, beyond two standard errors of the value in the middle
 STEIN_ERROR = 0.15
+# of the integral over one value; of the whole numbers that counts are tried at
+POINTS, COUNTS = 20_001, 4000
 
 
 def densities(subject: Subject) -> None:
@@ -39,8 +44,14 @@ def densities(subject: Subject) -> None:
         if model.prior is not None:
             p = model.prior_distribution()
             _of_codes("p(z)", lambda n: p.sample((n,)), p.log_prob)
-        if "stochastic" in model.capabilities and model.prior is not None:
-            _divergences(model, u)
+        told = []
+        if "stochastic" in model.capabilities and model.prior is not None and "discrete" not in model.capabilities:
+            told = _divergences(model, subject)
+        wrong = _normalised(subject)
+    if wrong and model.decoder.likelihood.capabilities:
+        raise Broken(wrong)
+    if wrong or told:
+        raise Doubtful("; ".join([*told, *([wrong] if wrong else [])]))
 
 
 def _of_data(model: Autoencoder, u: Tensor) -> None:
@@ -124,20 +135,93 @@ def _everywhere(log_prob: Callable[[Tensor], Tensor], z: Tensor, moved: Tensor, 
         return False
 
 
-def _divergences(model: Autoencoder, u: Tensor) -> None:
-    """Of each penalty by q and p: whether it is their KL divergence, but for a sign or a mean over the code."""
+def _divergences(model: Autoencoder, subject: Subject) -> list[str]:
+    """Of each penalty by q: whether it is their KL divergence, but for a sign or a mean over the code.
+
+    Returns what its author should know: a multiple of KL, or none, as β-like models mean it.
+    """
+    u = model.prepare(torch.from_numpy(subject.x))
     sizes = {"the size of the code": math.prod(model.code(u).shape[1:]), "the size of the datum": model.spec.size}
-    ratios: dict[str, list[float]] = {}
-    with torch.no_grad():
-        for rows in (u[::2], u[1::2]):
-            values = model.step(rows, 0).values
-            exact = float(divergence(values["q"], values["prior"], values["z"]).mean())
-            for name, asking in model._asking.items():
-                if {"q", "prior"} <= set(asking.names) and abs(exact) > 1e-3:
-                    ratios.setdefault(name, []).append(float(asking(values).mean()) / exact)
-    for name, found in ratios.items():
-        if all(abs(ratio + 1) < 1e-3 for ratio in found):
+    named = [name for name, asking in model._asking.items() if "q" in asking.names]
+    told = []
+    for name in named:
+        ratios = [ratio for rows in (u[::2], u[1::2], 3 * u, -u) for ratio in _by_kl(model, name, rows)]
+        # by the closed form where there is one, or draw by draw
+        ratio = next((found for found in map(_one, zip(*ratios, strict=True)) if found is not None), None)
+        if ratio is None:
+            told.append(f"regularizer {name!r} asks for q, and is no multiple of KL(q ‖ p)")
+        elif abs(ratio + 1) < 1e-3:
             raise Broken(f"regularizer {name!r} is −KL(q ‖ p): it rewards what it is to penalise")
-        for what, size in sizes.items():
-            if size > 1 and all(abs(ratio * size - 1) < 1e-3 for ratio in found):
-                raise Broken(f"regularizer {name!r} is KL(q ‖ p) divided by {what}, {size}: a mean where a sum is due")
+        else:
+            for what, size in sizes.items():
+                if size > 1 and abs(ratio * size - 1) < 1e-3:
+                    raise Broken(
+                        f"regularizer {name!r} is KL(q ‖ p) divided by {what}, {size}: a mean where a sum is due"
+                    )
+            if abs(ratio - 1) > 1e-3:
+                told.append(f"regularizer {name!r} is {ratio:.3f} × KL(q ‖ p) in every batch")
+    return told
+
+
+def _by_kl(model: Autoencoder, name: str, rows: Tensor) -> list[tuple[float, float]]:
+    """The penalty of preprocessed rows over KL(q ‖ p), in closed form or at its draws; nothing where that is near 0."""
+    with torch.no_grad():
+        values = model.step(rows, 0).values
+        q, p, z = values["q"], values["prior"], values["z"]
+        penalty = float(model._asking[name](values).double().mean())
+        exact = [float(divergence(q, p, z, estimator=how).double().mean()) for how in ("auto", "sampled")]
+    return [(penalty / exact[0], penalty / exact[1])] if min(map(abs, exact)) > 1e-3 else []
+
+
+def _one(ratios: tuple[float, ...]) -> float | None:
+    """What all of them are, where they are alike and not 0."""
+    middle = sorted(ratios)[len(ratios) // 2]
+    return middle if middle and all(abs(ratio / middle - 1) < 1e-3 for ratio in ratios) else None
+
+
+def _normalised(subject: Subject) -> str:
+    """Of data of one value: whether p(x | z) sums to 1, over all reals or over whole numbers; else what is wrong."""
+    spec = subject.spec.model_copy(update={"shape": (1,)})
+    try:
+        model = subject.build(spec=spec)
+    except ZooError:
+        return ""
+    rows = np.asarray(subject.data.x).reshape(len(subject.data.x), -1)[:, :1]
+    subject.trainer(model, data=Dataset(rows, spec=spec, test=np.arange(4)), epochs=1).fit()
+    with torch.no_grad(), model.evaluating():
+        u = model.prepare(torch.from_numpy(rows[:1]))
+        z = model.code(u)[None]
+        centre, width = _reach(model, z)
+        # all reals, the closer the nearer to the middle, where a density of heavy tails still has its mass
+        angle = torch.linspace(-0.5, 0.5, POINTS + 2, dtype=torch.float64)[1:-1] * math.pi
+        grids = {
+            "the integral over all reals": (centre + width * angle.tan(), width / angle.cos().square()),
+            "the integral from 0 to 1": (torch.linspace(0, 1, POINTS, dtype=torch.float64), torch.ones(POINTS)),
+            "the sum over the counts": (torch.arange(COUNTS, dtype=torch.float64), torch.ones(COUNTS)),
+        }
+        if spec.levels is not None and spec.low is not None and spec.high is not None:
+            seen = model.prepare(torch.linspace(spec.low, spec.high, spec.levels)[:, None]).double()[:, 0]
+            grids["the sum over the levels"] = seen, torch.ones(len(seen))
+        found = {}
+        for what, (x, weight) in grids.items():
+            spacing = math.pi / (POINTS + 1) if "reals" in what else 1 / (POINTS - 1) if "from" in what else 1.0
+            density = _density(model, z, x.to(u.dtype))
+            found[what] = float((density * weight).sum()) * spacing
+    if any(abs(value - 1) < 0.02 for value in found.values()):
+        return ""
+    told = ", ".join(f"{what} {value:.4g}" for what, value in found.items())
+    return f"p(x | z) of one value is not normalised: {told}, where one of them is to be 1: is a constant missing?"
+
+
+def _reach(model: Autoencoder, z: Tensor) -> tuple[float, float]:
+    """Where the data of one value lies for the code z (1, 1, *Z), and how wide half of it is."""
+    px = model.decoder(z.expand(1, 400, *z.shape[2:]))
+    drawn = px.sample().double().flatten() if hasattr(px, "sample") else torch.zeros(1)
+    low, high = drawn.quantile(torch.tensor([0.25, 0.75], dtype=torch.float64)).tolist()
+    return float(px.mean.flatten()[0]), high - low or 1.0
+
+
+def _density(model: Autoencoder, z: Tensor, x: Tensor) -> Tensor:
+    """p(x | z) (N,) at values x (N,) for the code z (1, 1, *Z), float64; 0 outside of the support."""
+    log_prob: Tensor = model.decoder(z.expand(1, len(x), *z.shape[2:])).log_prob(x[:, None])
+    return log_prob.double().exp().nan_to_num(0.0, 0.0, 0.0).flatten()

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +12,7 @@ from torch import Tensor, nn
 from aezoo.core.rng import random_stream
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.testing.result import Broken, Skipped
-from aezoo.testing.subject import BATCH, SEED, Subject, state_of
+from aezoo.testing.subject import BATCH, SEED, Subject, buffers_kept, state_of
 
 # of a central difference in float64, where rounding and curvature both cost about 1e-8 of the slope
 STEP, SLOPE_ERROR = 1e-5, 1e-3
@@ -36,6 +35,26 @@ def reach(subject: Subject) -> None:
     for name, found in arrived.items():
         if not found:
             raise Broken(f"the gradient of {name} is zero in every step")
+    _told_apart(subject)
+
+
+def _told_apart(subject: Subject) -> None:
+    """Refuses a parameter whose rows begin alike and can never differ, as components of a mixture with one mean."""
+    begun, trained = subject.build().state_dict(), subject.trained.state
+    for name, parameter in subject.trained.model.named_parameters():
+        if torch.equal(begun[name], trained[name]):
+            continue
+        for axis in range(parameter.dim()) if parameter.dim() > 1 else ():
+            if _alike(begun[name], axis) and _alike(trained[name], axis):
+                raise Broken(
+                    f"the {parameter.shape[axis]} parts of {name} begin equal, get the same gradient and stay equal "
+                    "for ever: draw what they begin with at random"
+                )
+
+
+def _alike(values: Tensor, axis: int) -> bool:
+    """Whether all parts along an axis of more than one are the same."""
+    return values.shape[axis] > 1 and bool((values == values.narrow(axis, 0, 1)).all())
 
 
 def _made_on_the_way(subject: Subject, model: Autoencoder) -> None:
@@ -135,28 +154,19 @@ def _code(model: Autoencoder, x: Tensor) -> Tensor:
 
 def _again(call: Callable[[Autoencoder, Tensor], Tensor], model: Autoencoder, x: Tensor) -> Tensor:
     """With the same noise and buffers at every call, and with gradients, by which a model may know training."""
-    with torch.enable_grad(), _buffers_kept(model), random_stream(SEED):
+    with torch.enable_grad(), buffers_kept(model), random_stream(SEED):
         return call(model, x)
 
 
 def _gradient(
     call: Callable[[Autoencoder, Tensor], Tensor], model: Autoencoder, x: Tensor, parameter: nn.Parameter
 ) -> Tensor:
-    with _buffers_kept(model), random_stream(SEED):
+    with buffers_kept(model), random_stream(SEED):
         value = call(model, x)
         if not value.requires_grad:
             return torch.zeros_like(parameter)
         (found,) = torch.autograd.grad(value, [parameter], allow_unused=True)
     return torch.zeros_like(parameter) if found is None else found
-
-
-@contextmanager
-def _buffers_kept(model: Autoencoder) -> Iterator[None]:
-    kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
-    yield
-    with torch.no_grad():
-        for name, buffer in model.named_buffers():
-            buffer.copy_(kept[name])
 
 
 def falls(subject: Subject) -> None:

@@ -3,20 +3,26 @@
 from __future__ import annotations
 
 import datetime as dt
+import gc
 import random
 import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
+from itertools import pairwise
 from typing import Any, Self
 from unittest import mock
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from aezoo.core.rng import random_stream
 from aezoo.testing.result import Broken, Doubtful
 from aezoo.testing.subject import OTHER_SEED, SEED, Subject, Trained, first_difference, outputs, state_of
+
+# after which memory is to grow no more
+STEPS = 9
 
 
 def seeds(subject: Subject) -> None:
@@ -128,4 +134,26 @@ def streams(subject: Subject) -> None:
         raise Broken(
             f"the {name} of a batch is another one the second time, with the same weights and seed: something that no "
             "checkpoint holds moves, or a random stream of its own"
+        )
+
+
+def released(subject: Subject) -> None:
+    """Nothing of a step lives after it: memory does not grow with the steps."""
+    model, x = subject.untrained()
+    counts = []
+    for step in range(STEPS):
+        with random_stream(SEED):
+            outcome = model.step(x, step)
+            outcome.loss.backward()
+            model.after_step(outcome.values, step)
+        del outcome
+        model.zero_grad(set_to_none=True)
+        gc.collect()
+        counts.append(sum(issubclass(type(held), Tensor) for held in gc.get_objects()))
+    # the first steps may make what stays
+    later = counts[STEPS // 3 :]
+    if all(more > less for less, more in pairwise(later)):
+        raise Broken(
+            f"{later[1] - later[0]} tensors of every step live on after it: memory grows until it is full; keep "
+            "what is needed in buffers of a fixed size"
         )

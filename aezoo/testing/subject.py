@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass
 from functools import cached_property
@@ -211,6 +212,28 @@ class Subject:
 def state_of(model: Autoencoder) -> dict[str, Tensor]:
     """Copies of a model's parameters and buffers, by name."""
     return {name: tensor.detach().clone() for name, tensor in model.state_dict().items()}
+
+
+@contextmanager
+def buffers_kept(model: Autoencoder) -> Iterator[None]:
+    """After it, the model's buffers are what they were."""
+    kept = {name: buffer.clone() for name, buffer in model.named_buffers()}
+    yield
+    with torch.no_grad():
+        for name, buffer in model.named_buffers():
+            buffer.copy_(kept[name])
+
+
+@contextmanager
+def in_training(model: Autoencoder) -> Iterator[None]:
+    """Within it the model is in training mode, with gradients; after it, as it was."""
+    mode = model.training
+    with torch.enable_grad(), buffers_kept(model):
+        try:
+            model.train()
+            yield
+        finally:
+            model.train(mode)
 
 
 def outputs(model: Autoencoder, x: np.ndarray[Any, Any]) -> Outputs:

@@ -109,6 +109,8 @@ def repeats(subject: Subject) -> None:
         if not model.training and any(module.training for module in model.modules()):
             raise Broken("after use, a module is in training mode that was not")
         _sees_codes_alone(model, subject)
+        # penalties are called too where a model is measured
+        model.measure([model.prepare(torch.from_numpy(subject.x))])
         moved = first_difference(before, state_of(model))
         if moved:
             raise Broken(f"{moved} is another one after use{_of(model, subject)}")

@@ -118,7 +118,7 @@ class Trainer:
         if self.batch_size == 1 and any(isinstance(m, torch.nn.modules.batchnorm._BatchNorm) for m in model.modules()):
             raise UsageError("batch normalisation has no statistics of one row: raise batch_size, or use norm=layer.")
         steps = steps_of(len(self.train), self.batch_size)
-        self.epochs = config.epochs or max(10, math.ceil(DEFAULT_STEPS / steps))
+        self.epochs = config.epochs or _epochs_of(config.steps, steps)
         self.total_steps = model.total_steps = self.epochs * steps
         if config.warmup >= self.total_steps:
             self.notes.append(f"warmup takes all of the {self.total_steps} steps: the learning rate never reaches lr.")
@@ -210,7 +210,7 @@ class Trainer:
 
     def _how(self) -> dict[str, Any]:
         """What a run cannot change on its way."""
-        given = self.config.model_dump(mode="json", exclude={*MAY_CHANGE, "validation"})
+        given = self.config.model_dump(mode="json", exclude={*MAY_CHANGE, "steps", "validation"})
         held_out = 0 if self.validation is None else len(self.validation)
         return {**given, "batch_size": self.batch_size, "rows": len(self.train), "validation": held_out}
 
@@ -320,6 +320,11 @@ class Trainer:
             if not math.isfinite(value):
                 raise DivergenceError(f"the validation {name} stopped being finite by step {self.step}: {REMEDY}.")
         return {f"validation_{name}": value for name, value in means.items()}
+
+
+def _epochs_of(wanted: int | None, steps: int) -> int:
+    """Passes of ``steps`` each that make ``wanted``; unasked, no fewer than show how the loss falls."""
+    return max(10, math.ceil(DEFAULT_STEPS / steps)) if wanted is None else math.ceil(wanted / steps)
 
 
 def _mean_of(batches: Iterable[Tensor]) -> Tensor:

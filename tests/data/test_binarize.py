@@ -7,7 +7,7 @@ from torch.utils.data import TensorDataset
 
 import aezoo
 from aezoo.core.config import DataSpec
-from aezoo.data import Dataset, binarized, open_data
+from aezoo.data import Dataset, binarized, open_data, reopen
 from aezoo.errors import DataError, UsageError
 from aezoo.parts import Bernoulli, Decoder, PointEncoder
 
@@ -107,7 +107,7 @@ def test_what_cannot_be_binarized():
     with pytest.raises(UsageError, match="no way 'twice'"):
         binarized(grey(), "twice")
     with pytest.raises(DataError, match="states no range"):
-        binarized(Dataset(np.zeros((5, 2)), spec=DataSpec(name="t", shape=(2,))))
+        binarized(Dataset(np.full((5, 2), 1.5), spec=DataSpec(name="t", shape=(2,))))
     with pytest.raises(DataError, match="outside -1 to 3"):
         binarized(Dataset(np.full((5, 4), 4.0), spec=TABLE))
     with pytest.raises(DataError, match="torch dataset"):
@@ -131,3 +131,21 @@ def test_the_option_is_recorded_and_reopened(tmp_path):
     assert open_data("idx", data_dir=tmp_path).spec.levels == 256
     with pytest.raises(UsageError, match="binarize"):
         open_data("idx,binarize=twice", data_dir=tmp_path)
+
+
+def test_any_data_takes_the_option(tmp_path):
+    rates = np.random.default_rng(0).random((400, 3)).astype("float32")
+    np.save(tmp_path / "rates.npy", rates)
+    ones = open_data(f"{tmp_path}/rates.npy,binarize=static")
+    assert ones.spec.levels == 2
+    assert np.unique(ones.x).tolist() == [0, 1]
+    # of independent draws the mean is that of the probabilities, to five standard errors
+    assert abs(np.asarray(ones.x).mean() - rates.mean()) < 5 * 0.5 / np.sqrt(rates.size)
+    again = reopen(ones.source)
+    assert np.array_equal(again.x, ones.x)
+    assert open_data("digits,binarize=dynamic").rates is not None
+    assert reopen(open_data("digits,binarize=dynamic").source).rates is not None
+    with pytest.raises(UsageError, match="no way 'twice'"):
+        open_data("digits,binarize=twice")
+    with pytest.raises(DataError, match="states no range"):
+        open_data("swiss-roll,binarize=static")

@@ -6,13 +6,15 @@ import numpy as np
 import pytest
 import torch
 from linear_gaussian import LinearGaussian, drawn
+from torch import distributions as td
 from torch import nn
 
 from aezoo.core.config import DataSpec
 from aezoo.data import Dataset
+from aezoo.errors import CapabilityError
 from aezoo.evaluation import decoder_variance
 from aezoo.model.autoencoder import Autoencoder
-from aezoo.parts import Decoder, Gaussian, Laplace, PointEncoder
+from aezoo.parts import Decoder, Gaussian, Laplace, Likelihood, PointEncoder
 
 D = 6
 SPEC = DataSpec(shape=(D,), scaling="none")
@@ -85,3 +87,33 @@ def test_by_value_and_by_row_they_are_the_parts_of_the_whole():
     np.testing.assert_allclose(found.by_value[1], np.sqrt(np.square(error).mean(0)), rtol=1e-10)
     np.testing.assert_allclose(found.by_row[0], np.sqrt(np.square(scale).mean()), rtol=1e-7)
     np.testing.assert_allclose(found.by_row[1], np.sqrt(np.square(error).mean(1)), rtol=1e-10)
+
+
+class OfTorch(Likelihood):
+    """Any distribution of torch around the decoder's output."""
+
+    def __init__(self, kind):
+        super().__init__(SPEC)
+        self.kind = kind
+
+    def forward(self, output):
+        return td.Independent(self.kind(output), 1)
+
+
+def test_a_likelihood_of_torch_has_the_variance_of_its_distribution():
+    model, split, error = fixed(OfTorch(lambda loc: td.Normal(loc, 1.7)))
+    ours = fixed(Gaussian(SPEC))[0]
+    found, beside = decoder_variance(model, split), decoder_variance(ours, split)
+    assert (found.scale, found.optimal) == (pytest.approx(1.7, **EXACT), pytest.approx(beside.optimal, **EXACT))
+    # −log N = Σe²/2σ² + D·log(σ√2π)
+    nll = np.square(error).sum(1).mean() / (2 * 1.7**2) + D * math.log(1.7 * math.sqrt(2 * math.pi))
+    assert found.nll == pytest.approx(nll, **EXACT)
+    # Student's t of 5 degrees has the variance 5/3
+    heavy = decoder_variance(fixed(OfTorch(lambda loc: td.StudentT(5.0, loc, 1.0)))[0], split)
+    assert heavy.scale == pytest.approx(math.sqrt(5 / 3), rel=1e-6)
+
+
+def test_a_variance_that_is_not_finite_is_refused():
+    model, split, _ = fixed(OfTorch(lambda loc: td.StudentT(1.5, loc, 1.0)))
+    with pytest.raises(CapabilityError, match="the variance of the likelihood OfTorch is not finite"):
+        decoder_variance(model, split)

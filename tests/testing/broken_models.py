@@ -4,6 +4,7 @@ import broken_densities
 import broken_learning
 import broken_memory
 import broken_options
+import broken_penalties
 import broken_use
 import broken_variational
 import whole_models
@@ -12,8 +13,11 @@ from faults import FAULTS, MODELS
 import aezoo
 
 # what may be meant, and is a warning
-MEANT = {"weights-of-a-fixed-seed", "one-image-alone"}
-IN = (broken_densities, broken_learning, broken_memory, broken_options, broken_use, broken_variational)
+MEANT = {"weights-of-a-fixed-seed", "one-image-alone", *broken_penalties.MEANT}
+IN = (
+    *(broken_densities, broken_learning, broken_memory, broken_options, broken_penalties),
+    *(broken_use, broken_variational),
+)
 
 
 @aezoo.hookimpl

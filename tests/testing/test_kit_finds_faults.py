@@ -9,17 +9,20 @@ import pytest
 
 import aezoo
 from aezoo import registry
+from aezoo.parts import GaussianEncoder, Laplace
 from aezoo.testing import CHECKS, Contract, check
 from aezoo.testing.collecting import brought_by
 
 sys.path.insert(0, str(Path(__file__).parent))
 import broken_models
+import broken_penalties
+from faults import options
 
 
 @pytest.fixture(scope="module")
 def contract():
     plugin = registry.register(broken_models, "broken")
-    with Contract([*broken_models.FAULTS, "healthy"]) as opened:
+    with Contract([*broken_models.FAULTS, "healthy", *broken_penalties.RIGHT]) as opened:
         yield opened
     registry.plugins._found.remove(plugin)
 
@@ -39,6 +42,13 @@ def test_a_fault_is_found(name, contract):
 def test_nothing_is_found_where_nothing_is_broken(one, contract):
     result = contract.run("healthy", one)
     assert result.status == ("skipped" if one.name in ("manifest", "samples", "gpu", "fresh") else "held"), result
+
+
+@pytest.mark.parametrize("name", list(broken_penalties.RIGHT))
+@pytest.mark.parametrize("one", ["gradients", "slopes", "penalties", "repeats", "nan", "densities", "released"])
+def test_no_alarm_is_raised_on_a_right_model(one, name, contract):
+    result = contract.run(name, next(check for check in CHECKS if check.name == one))
+    assert result.status in ("held", "skipped"), result
 
 
 def test_there_is_a_fault_for_every_check():
@@ -87,3 +97,24 @@ def test_an_unknown_model_or_check_is_one_line(contract):
         check("helthy")
     with pytest.raises(aezoo.errors.UnknownNameError, match="no check 'seed'; did you mean 'seeds'"):
         check("healthy", ["seed"])
+
+
+def test_one_reason_is_said_once():
+    def by_hand(config, spec):
+        model = aezoo.assemble(config, spec)
+        model.decoder.likelihood = Laplace(aezoo.data.scaled_spec(config.preprocess, spec))
+        return model
+
+    hook = aezoo.hookimpl(lambda: [aezoo.Model("by-hand", options("by-hand"), by_hand, family="f", summary="s")])
+    plugin = registry.register(SimpleNamespace(aezoo_models=hook), "by-hand")
+    found = {result.check: result for result in check("by-hand", ["options", "saved", "fresh"])}
+    registry.plugins._found.remove(plugin)
+    assert found["options"].status == "failed"
+    assert "leaves its option 'likelihood' aside" in found["options"].reason
+    assert found["saved"] == aezoo.testing.Result("saved", "skipped", "it fails for the reason that options gives")
+
+
+def test_an_encoder_whose_maker_does_not_say_how_many_outputs_it_needs_is_one_line():
+    config, spec = aezoo.ModelConfig(latent_dim=2), aezoo.DataSpec(shape=(6,))
+    with pytest.raises(aezoo.errors.CompositionError, match=r"needs 2 values .* has no outputs_per_code = 2"):
+        aezoo.assemble(config, spec, encoder=lambda network: GaussianEncoder(network))

@@ -1,5 +1,6 @@
 """Models that are not broken, though some look it."""
 
+from broken_penalties import RIGHT
 from faults import HalfDetached, encoding, options, variational
 from pydantic import Field
 
@@ -57,5 +58,6 @@ def aezoo_models():
         ("said-in-vain", label("b"), labelled),
         ("together", options("bent", **BENT), together),
         ("of-tables", options("stretch", **STRETCH), of_tables),
+        *((name, options(name), build) for name, build in RIGHT.items()),
     ):
         yield aezoo.Model(name, config, build, **texts)
