@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from aezoo.api import inspect, load, train
     from aezoo.core.config import Choice, Config, DataSpec, Sizes
     from aezoo.core.options import ModelConfig, PointConfig, TrainConfig, WeightedChoice
-    from aezoo.core.schedules import Weight
+    from aezoo.core.schedules import Warmup, Weight
     from aezoo.data import Dataset
     from aezoo.errors import ZooError
     from aezoo.evaluation import evaluate
@@ -48,6 +48,7 @@ _NAMES = {
     "Sizes": "aezoo.core.config",
     "TrainConfig": "aezoo.core.options",
     "Trainer": "aezoo.training",
+    "Warmup": "aezoo.core.schedules",
     "Weight": "aezoo.core.schedules",
     "WeightedChoice": "aezoo.core.options",
     "ZooError": "aezoo.errors",
@@ -89,6 +90,7 @@ __all__ = [
     "Sizes",
     "TrainConfig",
     "Trainer",
+    "Warmup",
     "Weight",
     "WeightedChoice",
     "ZooError",

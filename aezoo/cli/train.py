@@ -89,7 +89,7 @@ def say_run(run: Run, as_json: bool) -> None:
     for line in run.notes:
         note(line)
     if as_json:
-        print_json({"run": str(run.folder), "model": run.name, **run.results})
+        print_json({"run": str(run.folder), "model": run.name, **run.results, "notes": run.notes})
         return
     print_table([(key, figure(value)) for key, value in run.results.items()], ("test split", ""), right=(1,))
     click.echo(f"run: {run.folder} ({', '.join(path.name for path in run.pictures)})")

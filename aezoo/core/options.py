@@ -122,7 +122,9 @@ class TrainConfig(Config):
         None, ge=1, description="instead of epochs: so many steps, rounded up to whole passes over the training split"
     )
     batch_size: int = Field(128, ge=1, description="rows a step")
-    lr: float = Field(1e-3, gt=0, description="learning rate")
+    lr: float = Field(
+        1e-3, gt=0, description="learning rate; that of a likelihood's learned scale is ten times it, under adam"
+    )
     optimizer: Literal["adam", "adamw", "sgd"] = Field("adam", description="optimizer")
     momentum: float = Field(0.0, ge=0, lt=1, description="momentum of sgd")
     weight_decay: float = Field(0.0, ge=0, description="L2 penalty (adam, sgd) or decoupled decay (adamw)")

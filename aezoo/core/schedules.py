@@ -8,7 +8,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, model_validator
 
 from aezoo.core.config import Config
 
@@ -54,30 +54,44 @@ class Cyclical(Config):
 
 
 def _from_text(value: Any) -> Any:
-    """``"0.5"``, ``"linear:0:1:500"`` (start, end, steps; ``50%`` for a share) or ``"cyclical:0:1:500[:0.5]"``."""
+    """``"0.5"``, ``"linear:0:1:500"`` or ``"cyclical:0:1:500[:0.5]"``; steps of the first may be ``50%``, or both."""
     if not isinstance(value, str):
         return value
     kind, *numbers = value.split(":")
-    fields = {"linear": ("start", "end", "steps"), "cyclical": ("start", "end", "period", "ramp")}.get(kind)
+    last = {"linear": ("steps", "share"), "cyclical": ("period", "ramp")}.get(kind)
+    fields: tuple[str, ...] | None = None if last is None else ("start", "end", *last)
     try:
         if fields is None:
             return float(value)
         if not 3 <= len(numbers) <= len(fields):
             raise ValueError
-        if kind == "linear" and numbers[2].endswith("%"):
-            fields, numbers[2] = ("start", "end", "share"), str(float(numbers[2][:-1]) / 100)
+        if kind == "linear" and numbers[-1].endswith("%"):
+            fields = fields if len(numbers) == 4 else (*fields[:2], "share")
+            numbers[-1] = str(float(numbers[-1][:-1]) / 100)
+        elif kind == "linear" and len(numbers) == 4:
+            raise ValueError
         pairs = zip(fields, numbers, strict=False)
         return {"kind": kind} | {f: int(n) if f in ("steps", "period") else float(n) for f, n in pairs}
     except ValueError:
         raise ValueError(
-            f"{value!r} is no weight: give a number, linear:START:END:STEPS (50% for half of all steps) or "
-            "cyclical:START:END:PERIOD[:RAMP]"
+            f"{value!r} is no weight: give a number, linear:START:END:STEPS (50% for half of all steps, 700:50% for "
+            "the shorter of both) or cyclical:START:END:PERIOD[:RAMP]"
         ) from None
 
 
 Schedule = Annotated[Linear | Cyclical, Field(discriminator="kind")]
 Weight = Annotated[Annotated[float, Field(ge=0)] | Schedule, BeforeValidator(_from_text)]
 """A number of at least 0, or a schedule of the optimizer step; also as text, ``"linear:0:1:500"``."""
+
+
+def _whole(value: float) -> float:
+    if value > 1 and value != int(value):
+        raise ValueError("give a share of at most 1, or a whole number of steps")
+    return value
+
+
+Warmup = Annotated[float, Field(ge=0), AfterValidator(_whole)]
+"""How long :func:`warmed_up` takes: a number of steps or, up to 1, a share of all of them."""
 
 
 def warmed_up(weight: float | Linear | Cyclical, length: float) -> float | Linear | Cyclical:
@@ -109,6 +123,7 @@ def describe(weight: float | Linear | Cyclical) -> str:
     """``weight`` as the text that would give it."""
     if isinstance(weight, int | float):
         return f"{weight:g}"
-    if isinstance(weight, Linear) and weight.steps is None and weight.share is not None:
-        return f"linear:{weight.start}:{weight.end}:{100 * weight.share:g}%"
+    if isinstance(weight, Linear) and weight.share is not None:
+        length = "" if weight.steps is None else f"{weight.steps}:"
+        return f"linear:{weight.start}:{weight.end}:{length}{100 * weight.share:g}%"
     return ":".join(str(value) for value in weight.model_dump(exclude_none=True).values())

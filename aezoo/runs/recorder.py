@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
 from functools import cached_property
@@ -14,16 +13,12 @@ from torch import Tensor
 from aezoo import registry
 from aezoo.errors import OutputError, TerminatedError, ZooError, reason_of
 from aezoo.evaluation import evaluate
-from aezoo.parts import Regularizer
+from aezoo.runs.notes import notes_of
 from aezoo.runs.run import Run, config_of
 from aezoo.storage.checkpoint import MODEL_FILE, save_model
 from aezoo.storage.folder import RunFolder
 from aezoo.storage.state import STATE_FILE, State
 from aezoo.training import Events, Metrics, Progress, Trainer
-
-
-# nats a code: healthy ones say several, and a collapsed posterior next to nothing
-COLLAPSED = 0.1
 
 
 class Recorder:
@@ -139,16 +134,17 @@ class Recorder:
     def finish(self, pictures: bool = True) -> None:
         """Evaluates the trained model, and writes what comes of it."""
         run = self.run
-        run.notes += self.trainer.notes
         with registry.naming(run.model.modules(), "in evaluation"):
             run.results = evaluate(run.model, run.splits)
-        run.notes += _remarks(run)
+            notes = [*self.trainer.notes, *notes_of(run)]
+        run.notes += notes
         if self.folder is not None:
             self.folder.check()
             if not (self._stateful and self.has_saved):
                 # also of a run that had nothing left to train, and may have been killed between its weights and state
                 save_model(self.folder.path / MODEL_FILE, run.model, run.header)
-            self.folder.finish(run.results)
+            # what was told of the way here is no property of the run
+            self.folder.finish({**run.results, "notes": notes})
             if pictures:
                 self._draw(self.folder.path)
         self.events.call("aezoo_train_end", run=run, results=run.results)
@@ -205,23 +201,3 @@ class Recorder:
             write(place)
 
         folder.begin(self._config, begin)
-
-
-def _remarks(run: Run) -> list[str]:
-    """What a reader of the figures should know."""
-    remarks = []
-    if not len(run.splits.test):
-        remarks.append(f"{run.dataset.spec.name} has too few rows for a test split: nothing could be measured.")
-    if run.config is not None and run.config.latent_dim >= run.model.spec.size:
-        remarks.append("the code is as large as the data, so PCA of its size loses nothing and is no rival.")
-    if run.results.get("penalty_kl", math.inf) < COLLAPSED:
-        remarks.append(
-            f"the posterior has collapsed: a code says {run.results['penalty_kl']:.2g} nats of its datum. Try a longer "
-            "kl_warmup, free_bits, or a smaller weight of the divergence."
-        )
-    shape = (run.training.batch_size, *run.model.spec.shape)
-    for name, regularizer in run.model.regularizers.items():
-        assert isinstance(regularizer, Regularizer)
-        said = regularizer.remark(run.model.encoder, shape)
-        remarks += [f"{name}: {said}."] if said else []
-    return remarks

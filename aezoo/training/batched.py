@@ -34,7 +34,7 @@ from aezoo.model.objective import Step
 from aezoo.training.engine.stack import NotTogetherError, Stack
 from aezoo.training.engine.trace import NotTraceableError
 from aezoo.training.engine.update import Descent
-from aezoo.training.metrics import REMEDY, Record
+from aezoo.training.metrics import REMEDY, Record, explained
 from aezoo.training.optim import learning_rate, make_optimizer
 from aezoo.training.patience import Patience
 from aezoo.training.progress import Progress
@@ -248,7 +248,9 @@ class _Course:
                 tensor.data.copy_(self._kept[name])
 
     def _break(self, error: DivergenceError) -> None:
-        self.error, self.running = error, False
+        trainer = self.trainer
+        self.error = explained(error, next(iter(trainer.train.epoch(trainer.batch_size))))
+        self.running = False
 
     def _tensors(self) -> list[tuple[str, Tensor]]:
         return [*self.trainer.model.named_parameters(), *self.trainer.model.named_buffers()]

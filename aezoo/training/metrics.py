@@ -12,6 +12,17 @@ from aezoo.model.objective import Step
 from aezoo.storage.state import Sums
 
 REMEDY = "try a lower lr, clip_norm=1, or precision fp32"
+# the root mean square of rows that a network takes well is about 1
+LARGE = 30.0
+
+
+def explained(error: DivergenceError, x: Tensor) -> DivergenceError:
+    """The error, with the scale of preprocessed rows x (B, *X) as its cause where they are far larger than usual."""
+    size = float(x.double().square().mean().sqrt())
+    if size <= LARGE:
+        return error
+    cause = f"the rows are {size:.3g} in the root mean square, which no rate suits: use preprocess standardize"
+    return DivergenceError(str(error).replace(REMEDY, cause))
 
 
 class Record:

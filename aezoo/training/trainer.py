@@ -36,7 +36,7 @@ from aezoo.storage.tensors import line_of
 from aezoo.training.batches import Batches, make_batches
 from aezoo.training.engine.step import Captured, Plain
 from aezoo.training.engine.update import Descent
-from aezoo.training.metrics import REMEDY, Record
+from aezoo.training.metrics import REMEDY, Record, explained
 from aezoo.training.optim import forget, learning_rate, make_optimizer
 from aezoo.training.patience import Patience
 from aezoo.training.progress import Progress
@@ -162,6 +162,8 @@ class Trainer:
             try:
                 while self.epoch < self.epochs and not self.patience.over(self.epoch):
                     self._fit_epoch(stop)
+            except DivergenceError as error:
+                raise explained(error, next(iter(self.train.epoch(self.batch_size)))) from None
             finally:
                 self._fitting = False
         if self.best_weights is not None:

@@ -34,12 +34,18 @@ class ContractionOptions(Config):
 
 
 class ContractiveConfig(PointConfig):
-    """Options of ``contractive``."""
+    """Options of ``contractive``: weights are tied, so that a small encoder under a large decoder is no way out."""
 
+    latent_dim: int = Field(32, ge=1, le=1_000_000, description="size of the code", json_schema_extra={"symbol": "Z"})
+    network: Choice = Field(
+        Choice(name="mlp", options={"tied": True}),
+        description="network of encoder and decoder",
+        json_schema_extra={"kind": "network"},
+    )
     code_activation: Choice = Field(
         Choice(name="sigmoid"), description="activation of the code", json_schema_extra={"kind": "activation"}
     )
     contraction: aezoo.Weight = Field(
-        0.03, description="weight of the Jacobian's squared norm", json_schema_extra={"symbol": "λ"}
+        0.5, description="weight of the Jacobian's squared norm", json_schema_extra={"symbol": "λ"}
     )
     projections: Projections = PROJECTIONS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 import aezoo
-from aezoo.parts import PointEncoder, Weighted
+from aezoo.parts import PointEncoder, Weighted, warmed_up
 from aezoo_sparse.auxiliary import AuxiliaryK, CentredEncoder, start_as_transpose
 from aezoo_sparse.jumprelu import L0, JumpReLU
 from aezoo_sparse.options import BatchTopKConfig, JumpReLUConfig, SparseKLConfig, SparseL1Config, TopKConfig
@@ -57,5 +57,5 @@ def build_jumprelu(config: JumpReLUConfig, spec: aezoo.DataSpec) -> aezoo.Autoen
         config,
         spec,
         encoder=lambda network: PointEncoder(network, activation),
-        regularizers=[Weighted("l0", L0(), config.l0)],
+        regularizers=[Weighted("l0", L0(), warmed_up(config.l0, config.l0_warmup))],
     )

@@ -122,6 +122,12 @@ class JumpReLUConfig(ModelConfig):
     l0: aezoo.Weight = Field(
         0.02, description="weight of the number of active units", json_schema_extra={"symbol": "λ"}
     )
+    # a full weight from the first step on kills units that have had no time to learn anything
+    l0_warmup: aezoo.Warmup = Field(
+        0.5,
+        description="steps, at most half of all, in which that weight grows from 0; up to 1, a share of all",
+        json_schema_extra={"before": 0},
+    )
     threshold: float = Field(
         0.1, gt=0, description="every unit's threshold at first", json_schema_extra={"symbol": "θ"}
     )

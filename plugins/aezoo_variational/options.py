@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field
 
 import aezoo
 from aezoo import Choice, Config, ModelConfig
@@ -34,19 +34,11 @@ class VariationalConfig(ModelConfig):
         json_schema_extra={"kind": "likelihood"},
     )
     prior: Choice = Field(Choice(name="normal"), description="prior of the code", json_schema_extra={"kind": "prior"})
-    kl_warmup: float = Field(
+    kl_warmup: aezoo.Warmup = Field(
         700,
-        ge=0,
         description="steps, at most half of all, in which the weight of the KL grows from 0; up to 1, a share of all",
         json_schema_extra={"before": 0},
     )
-
-    @field_validator("kl_warmup")
-    @classmethod
-    def _steps_are_whole(cls, value: float) -> float:
-        if value > 1 and value != int(value):
-            raise ValueError("give a share of at most 1, or a whole number of steps")
-        return value
 
 
 class VAEConfig(VariationalConfig):
