@@ -22,6 +22,13 @@ seed = click.option(
 )
 
 
+corrupting = click.option(
+    "--corruption",
+    metavar="NAME=STRENGTH",
+    help="What rows are to be restored from, such as masking=0.3. [default: what the model was trained against]",
+)
+
+
 def data_options(split: str) -> Callable[[F], F]:
     """Which rows a command works on."""
 
@@ -89,7 +96,14 @@ def _report(path: Path, values: Any, as_json: bool) -> None:
 @click.argument("run")
 @data_options("test")
 @click.option("--labels", metavar="FILE", help="Labels of the rows of a data file.")
-@click.option("--draws", type=click.IntRange(1), default=10, show_default=True, help="Draws for the bound.")
+@click.option(
+    "--draws",
+    type=click.IntRange(1),
+    default=10,
+    show_default=True,
+    help="Draws for the bound; corrupted copies for the restoration.",
+)
+@corrupting
 @seed
 @device
 @as_json
@@ -100,6 +114,7 @@ def evaluate(
     data: str | None,
     data_dir: str | None,
     draws: int,
+    corruption: str | None,
     seed: int,
     device: str,
     as_json: bool,
@@ -113,7 +128,7 @@ def evaluate(
     measured = "test" if split == "all" else split
     if split == "all":
         splits = splits._replace(test=splits.test.dataset.all())
-    results = measure(model, splits, seed=seed, draws=draws, rows=measured)
+    results = measure(model, splits, seed=seed, draws=draws, rows=measured, corruption=corruption)
     if as_json:
         print_json(results)
     else:
@@ -133,14 +148,23 @@ def _apply(
     device: str,
     draws: int | None,
     seed: int,
+    corruption: str | None = None,
 ) -> None:
+    if draws is not None and corruption is not None:
+        raise UsageError("--draws and --corruption: give one of them, rows are restored at the posterior's mean.")
     if draws is not None and out is not None and out.endswith(".csv"):
         raise UsageError("draws have an axis more than a table: write them to a .npy file.")
     from aezoo.runs.open import open_run, rows_of, splits_of
 
     model, header = open_run(run, device)
     rows = rows_of(splits_of(run, header, data, data_dir=data_dir), split)
-    values = _each(getattr(model, method), rows, method, draws, seed)
+    if corruption is None:
+        values = _each(getattr(model, method), rows, method, draws, seed)
+    else:
+        from aezoo.evaluation import restored
+
+        # one call, since pieces with one seed would all get the same noise
+        values = restored(model, rows.rows(), corruption=corruption, seed=seed).restored.cpu().numpy()
     _report(_write(out, run, name, values), values, as_json)
 
 
@@ -170,9 +194,10 @@ def encode(**arguments: Any) -> None:
 
 @click.command()
 @on_rows("beside the checkpoint")
-def reconstruct(**arguments: Any) -> None:
+@click.option("--corruption", metavar="NAME=STRENGTH", help="Corrupt the rows first, such as by masking=0.3.")
+def reconstruct(corruption: str | None, **arguments: Any) -> None:
     """Write the reconstructions of data, in raw units."""
-    _apply("reconstruct", "reconstructions.npy", **arguments)
+    _apply("reconstruct", "reconstructions.npy", corruption=corruption, **arguments)
 
 
 @click.command()

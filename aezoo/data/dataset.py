@@ -35,8 +35,10 @@ class Dataset:
     numbers, or texts, which are numbered in sorted order and kept in ``label_names``. ``test`` holds the indices of
     the test split; without it a fifth of the rows is drawn, the same for every seed of training. ``source`` says what
     ``open_data`` reloads this from, ``truth`` holds the arrays that generated synthetic data. ``rates`` (N, *X) are
-    probabilities of a one, by which each batch of training is drawn afresh while all else sees ``x``. Raises DataError
-    for values, labels or indices that do not fit.
+    probabilities of a one, by which each batch of training is drawn afresh while all else sees ``x``. ``noisy``
+    (N, *X) is what an encoder gets to see of the clean rows ``x``: real noise, instead of a corruption.
+
+    Raises DataError for values, labels or indices that do not fit.
 
     Examples:
         >>> data = aezoo.Dataset(np.zeros((10, 3)), spec=aezoo.DataSpec(name="zeros", shape=(3,)))
@@ -56,6 +58,7 @@ class Dataset:
         source: dict[str, Any] | None = None,
         truth: dict[str, np.ndarray[Any, Any]] | None = None,
         rates: np.ndarray[Any, Any] | None = None,
+        noisy: Any = None,
     ) -> None:
         self.spec = spec
         in_large_pages(x)
@@ -63,6 +66,7 @@ class Dataset:
         self.labels, self.label_names = _numbered(labels, len(self), spec)
         self.source = dict(source or {})
         self.truth = dict(truth or {})
+        self.noisy = None if noisy is None else _beside(noisy, self.x, spec)
         self.rates = None if rates is None else _probabilities(rates, self.x, spec)
         self.test = _drawn(len(self), len(self) // 5, 0) if test is None else _indices(test, len(self), spec)
 
@@ -73,10 +77,17 @@ class Dataset:
         return f"Dataset({self.spec.name!r}, {len(self)} rows of shape {self.spec.shape})"
 
     def changed(self, x: Any, spec: DataSpec, rates: np.ndarray[Any, Any] | None = None) -> Dataset:
-        """The same rows in another form: with the same labels, test split, source and truth."""
+        """The same rows in another form: with the same labels, test split, source, truth and pairs."""
+        return self._with(x, spec, rates=rates, noisy=self.noisy)
+
+    def _with(self, x: Any, spec: DataSpec, **more: Any) -> Dataset:
         names, numbers = self.label_names, self.labels
         labels = numbers if names is None or numbers is None else [names[number] for number in numbers]
-        return Dataset(x, labels, spec=spec, test=self.test, source=self.source, truth=self.truth, rates=rates)
+        return Dataset(x, labels, spec=spec, test=self.test, source=self.source, truth=self.truth, **more)
+
+    def as_seen(self) -> Dataset:
+        """Of pairs the rows that an encoder gets to see, by themselves; else the dataset itself."""
+        return self if self.noisy is None else self._with(self.noisy, self.spec)
 
     def split(self, validation: float | int | None = None, seed: int = 0) -> Splits:
         """Disjoint train, validation and test splits of all rows, decided by the sizes and ``seed`` alone.
@@ -145,6 +156,11 @@ class Split:
     def take(self, positions: Tensor) -> Tensor:
         """The raw rows (n, *X) at ``positions`` (n,) within the split, of an array."""
         return _taken(self.dataset.x, self.index[positions.numpy()])
+
+    @property
+    def noisy(self) -> Split | None:
+        """What an encoder gets to see of these rows, where the dataset brings pairs; else None."""
+        return None if self.dataset.noisy is None else Split(self.dataset.as_seen(), self.index)
 
     def part(self, positions: Any) -> Split:
         """The rows at ``positions`` within the split, in that order, as a split of their own."""
@@ -234,6 +250,17 @@ def _probabilities(rates: np.ndarray[Any, Any], x: Any, spec: DataSpec) -> np.nd
     if rates.shape != shape or not (rates.min() >= 0 and rates.max() <= 1):
         raise DataError(f"the rates of {spec.name} must be probabilities of the shape {shape}.")
     return rates
+
+
+def _beside(noisy: Any, x: Any, spec: DataSpec) -> Array:
+    """What is seen of the rows x, checked against them."""
+    if isinstance(x, TorchDataset) or isinstance(noisy, TorchDataset):
+        raise DataError(f"{spec.name}: pairs of noisy and clean rows are arrays, and this is a torch dataset.")
+    rows, _ = as_rows(noisy, spec.shape, f"the noisy rows of {spec.name}", BUILT)
+    if len(rows) != len(x):
+        raise DataError(f"{spec.name} has {len(x)} clean rows and {len(rows)} noisy ones: pairs are as many of each.")
+    check_finite(rows, f"the noisy rows of {spec.name}")
+    return rows.detach() if isinstance(rows, Tensor) else rows
 
 
 def _sized(x: TorchDataset[Any], name: str) -> None:

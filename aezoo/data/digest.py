@@ -29,7 +29,8 @@ def digest_of(dataset: Dataset) -> str:
         True
     """
     found = hashlib.sha256(f"{dataset.spec.model_dump_json(exclude={'name'})}\0{len(dataset)}\0".encode())
-    for part in (dataset.x, dataset.rates, dataset.labels, dataset.test):
+    pairs = () if dataset.noisy is None else (dataset.noisy,)
+    for part in (dataset.x, dataset.rates, dataset.labels, dataset.test, *pairs):
         found.update(b"\0none" if part is None or isinstance(part, TorchDataset) else _kind(part))
         if part is not None and not isinstance(part, TorchDataset):
             _add(found, part)

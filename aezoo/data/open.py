@@ -42,7 +42,8 @@ def open_data(
     files, either with options in the text ("swiss-roll,noise=0.1", "flowers.csv,label=species") or as keywords; or it
     is an array, a tensor, nested lists, a torch dataset, or a Dataset already. ``labels`` are those of an array or of
     a file that has none, or the path of a file of labels. ``data_dir`` is the folder of a named dataset that reads one.
-    Any data takes the option ``binarize`` ("digits,binarize=static"), see ``binarized``.
+    Any data takes the option ``binarize`` ("digits,binarize=static"), see ``binarized``; a path takes ``clean``, that
+    of the clean rows which are to be restored from its own ("noisy.npy,clean=clean.npy").
     Raises UnknownNameError, UsageError for options that do not fit, DataError for data that is missing or malformed.
 
     Examples:
@@ -64,7 +65,8 @@ def open_data(
         if data_dir is not None:
             raise UsageError(f"{name!r} is a path already: leave --data-dir out.")
         how = {} if Path(name).is_dir() else _without_binarize(given)
-        return _in_ones(_from_path(Path(name), labels, given), how)
+        clean = given.pop("clean", None)
+        return _in_ones(_paired(_from_path(Path(name), labels, given), clean), how)
     if labels is not None:
         raise UsageError(f"the dataset {name!r} brings its own labels: leave labels out.")
     own = "binarize" in registry.datasets[name].options.keys()  # noqa: SIM118 - not a mapping
@@ -75,6 +77,19 @@ def open_data(
 def _without_binarize(given: dict[str, Any]) -> dict[str, Any]:
     """Takes the one option that all data has out of those ``given``."""
     return {"binarize": given.pop("binarize")} if "binarize" in given else {}
+
+
+def _paired(noisy: Dataset, clean: Any) -> Dataset:
+    """The dataset of clean rows, read from a path, with the noisy ones beside them."""
+    if clean is None:
+        return noisy
+    if not isinstance(clean, str | os.PathLike) or not os.fspath(clean):
+        raise UsageError("clean is the path of the rows that are to be restored: clean=FILE.")
+    path = Path(clean).absolute()
+    target = _from_path(path, None, {})
+    spec = target.spec.model_copy(update={"name": noisy.spec.name})
+    source = {**noisy.source, "options": {**noisy.source["options"], "clean": str(path)}}
+    return Dataset(target.x, noisy.labels, spec=spec, test=noisy.test, source=source, noisy=noisy.x)
 
 
 def _in_ones(dataset: Dataset, how: dict[str, Any]) -> Dataset:

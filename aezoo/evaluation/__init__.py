@@ -60,6 +60,7 @@ if TYPE_CHECKING:
     from aezoo.evaluation.raw import filled
     from aezoo.evaluation.reconstruction import reconstruction_figures
     from aezoo.evaluation.report import evaluate
+    from aezoo.evaluation.restoration import Restored, restoration_figures, restored
     from aezoo.evaluation.sparsity import Feature, atoms, implied_scale, top_features
     from aezoo.evaluation.split import encode_split, prepared_split, some_rows
     from aezoo.evaluation.variance import DecoderVariance, decoder_variance
@@ -79,6 +80,7 @@ _NAMES = {
     "Interpolation": "aezoo.evaluation.latent",
     "LinearDecoder": "aezoo.evaluation.linear",
     "Plane": "aezoo.evaluation.latent",
+    "Restored": "aezoo.evaluation.restoration",
     "Spread": "aezoo.evaluation.gradients",
     "Tangents": "aezoo.evaluation.geometry",
     "Traversal": "aezoo.evaluation.latent",
@@ -133,6 +135,8 @@ _NAMES = {
     "raw_rows": "aezoo.evaluation.latent",
     "rebuilt_variances": "aezoo.evaluation.linear",
     "reconstruction_figures": "aezoo.evaluation.reconstruction",
+    "restoration_figures": "aezoo.evaluation.restoration",
+    "restored": "aezoo.evaluation.restoration",
     "saturation": "aezoo.evaluation.geometry",
     "some_rows": "aezoo.evaluation.split",
     "split_codes": "aezoo.evaluation.dimensions",
@@ -156,6 +160,7 @@ __all__ = [
     "Interpolation",
     "LinearDecoder",
     "Plane",
+    "Restored",
     "Spread",
     "Tangents",
     "Traversal",
@@ -210,6 +215,8 @@ __all__ = [
     "raw_rows",
     "rebuilt_variances",
     "reconstruction_figures",
+    "restoration_figures",
+    "restored",
     "saturation",
     "some_rows",
     "split_codes",

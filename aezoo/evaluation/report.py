@@ -6,6 +6,7 @@ import math
 
 import numpy as np
 
+from aezoo.core.config import Choice
 from aezoo.core.mapped import HELD_BYTES
 from aezoo.data import Split, Splits
 from aezoo.errors import UsageError, near_misses
@@ -15,8 +16,10 @@ from aezoo.evaluation.codes import active_units, dead_units, l0
 from aezoo.evaluation.pca import pca_squared_error
 from aezoo.evaluation.probe import probe_accuracy
 from aezoo.evaluation.reconstruction import reconstruction_figures
+from aezoo.evaluation.restoration import restoration_figures
 from aezoo.evaluation.split import Array, encode_split, prepared_split, some_rows
 from aezoo.model.autoencoder import Autoencoder
+from aezoo.parts import Corruption
 
 PROBE_ROWS = 10_000
 PROBE_CLASSES = 100
@@ -28,7 +31,13 @@ PENALTY_ROWS = 128
 
 
 def evaluate(
-    model: Autoencoder, dataset_splits: Splits, *, seed: int = 0, draws: int = 10, rows: str = "test"
+    model: Autoencoder,
+    dataset_splits: Splits,
+    *,
+    seed: int = 0,
+    draws: int = 10,
+    rows: str = "test",
+    corruption: Corruption | Choice | str | None = None,
 ) -> dict[str, float]:
     """Measures a model on one split, in evaluation mode, with streams of its own: two calls give the same bits.
 
@@ -36,14 +45,17 @@ def evaluate(
         model: left in the mode it is in.
         dataset_splits: baselines are fitted on the training split.
         seed: of the draws of the posterior, and of which training rows a baseline sees where there are very many.
-        draws: of the posterior per example, for the bound.
+        draws: of the posterior per example, for the bound; and of the corruption, for the restoration.
         rows: the split to measure: ``"train"``, ``"validation"`` or ``"test"``.
+        corruption: that of ``restoration_figures``; None is the one that the model was trained against.
 
     Returns:
         Plain numbers in this order; one that has no meaning for the model or the data is left out:
 
         - ``examples``: rows measured; with none it stands alone.
         - ``squared_error``, ``psnr``, ``reconstruction``: see ``reconstruction_figures``.
+        - ``restoration_error``, ``restoration_nll``: of models trained against a corruption, of data that brings pairs,
+          or where one is given (``restoration_figures``).
         - ``neg_elbo``: nats per example in preprocessed units (``negative_elbo``), of models with a bound.
         - ``bits_per_dim``: the same in bits per value of the raw data (``bits_per_dim``), where it is a likelihood.
         - ``penalty_<name>``: each regularizer before its weight, nats per example, in batches of 128 rows.
@@ -69,6 +81,8 @@ def evaluate(
     if len(split) == 0:
         return figures
     figures |= reconstruction_figures(model, split)
+    if corruption is not None or model.corruption is not None or split.noisy is not None:
+        figures |= restoration_figures(model, split, corruption=corruption, draws=draws, seed=seed)
     if "bound" in model.capabilities:
         figures["neg_elbo"] = negative_elbo(model, split, draws=draws, seed=seed)
         if {"density", "mass"} & set(model.capabilities):

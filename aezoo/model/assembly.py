@@ -16,7 +16,19 @@ from aezoo.data import make_preprocess, scaled_spec
 from aezoo.errors import CompositionError
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.model.objective import Bound
-from aezoo.parts import Decoder, Encoder, Gradient, PointEncoder, Prior, Weighted, build_part, resolved
+from aezoo.parts import (
+    Decoder,
+    Encoder,
+    Gradient,
+    Likelihood,
+    MaskChannel,
+    Outputs,
+    PointEncoder,
+    Prior,
+    Weighted,
+    build_part,
+    resolved,
+)
 
 C = TypeVar("C", bound=ModelConfig)
 
@@ -32,6 +44,7 @@ def assemble(
     bound: Bound = "mean",
     gradient: Gradient = "reparameterised",
     code_shape: tuple[int, ...] | None = None,
+    copies: int = 1,
 ) -> Autoencoder:
     """Builds an autoencoder from a config's shared options and a model's own parts.
 
@@ -46,6 +59,7 @@ def assemble(
         bound: ``"mean"`` or ``"importance"``.
         gradient: ``"reparameterised"`` or ``"score-function"``.
         code_shape: of one code *Z; None is ``(latent_dim,)``.
+        copies: of each row in a step, corrupted apart.
 
     Raises:
         UnknownNameError, UsageError, CompositionError: a part is unknown, misconfigured, or does not fit.
@@ -65,16 +79,20 @@ def assemble(
         raise CompositionError(
             f"activation {config.activation} has no hidden layer to act on: give hidden, such as 128, or leave it out."
         )
-    encoder_network, decoder_network = build_part(
+    networks = partial(
+        build_part,
         "network",
         config.network,
-        spec=seen,
         code_shape=code_shape,
         code_outputs=math.prod(code_shape) * getattr(encoder, "outputs_per_code", 1),
         data_outputs=likelihood.outputs,
         hidden=config.hidden,
         activation=partial(build_part, "activation", config.activation, spec=seen),
     )
+    corruption = None if config.corruption is None else build_part("corruption", config.corruption, spec=seen)
+    encoder_network, decoder_network = networks(spec=seen)
+    if corruption is not None and corruption.marks_missing:
+        encoder_network = _told_of_masks(networks, seen, likelihood)
     further = [
         Weighted(choice.name, build_part("regularizer", choice, code_shape=code_shape, spec=seen), choice.weight)
         for choice in config.regularizers
@@ -87,12 +105,20 @@ def assemble(
         spec=spec,
         prior=build_part("prior", prior, code_shape=code_shape, spec=seen) if isinstance(prior, Choice) else prior,
         regularizers=[*regularizers, *further],
-        corruption=None if config.corruption is None else build_part("corruption", config.corruption, spec=seen),
+        corruption=corruption,
+        copies=copies,
         preprocess=make_preprocess(config.preprocess, spec, clip=likelihood.unit_interval),
         draws=draws,
         bound=bound,
         gradient=gradient,
     )
+
+
+def _told_of_masks(networks: Callable[..., Any], seen: DataSpec, likelihood: Likelihood) -> nn.Module:
+    """An encoder's network that sees twice the channels or columns, the second half a mask of missing values."""
+    twice = seen.model_copy(update={"shape": (2 * seen.shape[0], *seen.shape[1:])})
+    outputs = Outputs(twice.shape, likelihood.outputs.channels, likelihood.outputs.scalars)
+    return MaskChannel(networks(spec=twice, data_outputs=outputs)[0])
 
 
 def _refuse_other_outputs(encoder: Callable[[nn.Module], Encoder], made: Encoder, network: nn.Module) -> None:

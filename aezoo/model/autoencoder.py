@@ -31,7 +31,8 @@ class Autoencoder(Objective):
         spec: the raw data, one datum of shape *X.
         prior: p(z); needed by a KL divergence and to sample.
         regularizers: penalties with their names and weights.
-        corruption: applied to the encoder's input in training only.
+        corruption: applied to the encoder's input in training only; data that brings pairs needs none.
+        copies: of each row in a step, corrupted apart.
         preprocess: scales raw data (``aezoo.data.Preprocess``); None takes data as it is.
         draws: K, draws of the posterior per example in training.
         bound: ``"mean"`` over draws, or ``"importance"``-weighted (Burda et al. 2016, arXiv:1509.00519).

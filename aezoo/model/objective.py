@@ -101,6 +101,7 @@ class Objective(nn.Module):
         prior: Prior | None = None,
         regularizers: Sequence[Weighted] = (),
         corruption: Corruption | None = None,
+        copies: int = 1,
         preprocess: Scaling | None = None,
         draws: int = 1,
         bound: Bound = "mean",
@@ -115,6 +116,8 @@ class Objective(nn.Module):
         self.decoder = decoder
         self.prior = prior
         self.corruption = corruption
+        self.copies = copies
+        """Of each row in a step of training, corrupted apart."""
         self.preprocess = preprocess
         self.draws = draws
         self.bound = bound
@@ -166,11 +169,12 @@ class Objective(nn.Module):
         """The objective on preprocessed data.
 
         Args:
-            x: (B, *X).
+            x: (B, *X); or pairs (B, 2, *X), clean data and what the encoder gets to see of it.
             step: the optimizer's step, which schedules of weights read; None for the weights that they lead to.
             weights: of some regularizers by name, () each, instead of those that they have at ``step``.
         """
-        values = self._values(x)
+        x, given = self._apart(x)
+        values = self._values(x, given)
         error = -values["px"].log_prob(x)
         terms = {"reconstruction": error.mean()}
         for name, asking in self._asking.items():
@@ -184,9 +188,18 @@ class Objective(nn.Module):
             loss = loss + score_function(error, values["q"], values["z"])
         return Step(loss, terms, values)
 
-    def _values(self, x: Tensor) -> Values:
-        x_in = x
-        if self.training and self.corruption is not None:
+    def _apart(self, x: Tensor) -> tuple[Tensor, Tensor | None]:
+        """The rows of a step, as often as they are to be corrupted, and what is given of them in pairs, or None."""
+        if x.dim() == 2 + len(self.spec.shape):
+            clean, given = x.unbind(1)
+            return clean, given
+        if self.copies > 1 and self.training and self.corruption is not None:
+            x = x.repeat(self.copies, *(1 for _ in self.spec.shape))
+        return x, None
+
+    def _values(self, x: Tensor, given: Tensor | None = None) -> Values:
+        x_in = x if given is None else given
+        if self.training and self.corruption is not None and given is None:
             x_in = self.corruption(x)
             if not isinstance(x_in, Tensor) or x_in.shape != x.shape:
                 raise PluginError(
@@ -242,11 +255,15 @@ class Objective(nn.Module):
 
     def before_training(self, mean_of: Callable[[], Tensor]) -> None:
         """Lets the regularizers that wish to set the parts up; ``mean_of`` finds the training rows' mean (*X)."""
-        asked = [r for r in self.regularizers.values() if overrides(r, "before_training")]
-        if asked:
+        regularizers = [r for r in self.regularizers.values() if overrides(r, "before_training")]
+        corruption = self.corruption
+        corruptions = [] if corruption is None or not corruption.reads_mean else [corruption]
+        if regularizers or corruptions:
             mean = mean_of().to(self.device, self.dtype)
-            with torch.no_grad(), naming(asked, "before training"):
-                for regularizer in asked:
+            with torch.no_grad(), naming([*corruptions, *regularizers], "before training"):
+                for corruption in corruptions:
+                    corruption.before_training(mean)
+                for regularizer in regularizers:
                     regularizer.before_training(self.encoder, self.decoder, mean)  # type: ignore[operator]
 
     def weight(self, name: str, step: int | None) -> float:

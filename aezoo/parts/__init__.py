@@ -2,7 +2,7 @@
 
 from aezoo.core.schedules import warmed_up
 from aezoo.parts.build import build_part, part_options, resolved
-from aezoo.parts.corruption import Corruption
+from aezoo.parts.corruption import Corruption, MaskChannel
 from aezoo.parts.decoder import Decoder
 from aezoo.parts.distributions import Laplace as LaplaceDistribution
 from aezoo.parts.distributions import Levels, Normal
@@ -59,6 +59,7 @@ __all__ = [
     "LaplacePrior",
     "Levels",
     "Likelihood",
+    "MaskChannel",
     "MixtureOfGaussians",
     "Normal",
     "Outputs",

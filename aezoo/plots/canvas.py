@@ -98,18 +98,20 @@ def sheet_figure(sheet: Array, width: float, margin: float = 0.0) -> tuple[Figur
     return figure, axes
 
 
-def pair_panels(below: Array, above: Array, names: tuple[str, str], axis: str = "column") -> Figure:
-    """Points ``above`` (m, D) over points ``below`` (n, D), a panel for each pair of the D columns."""
-    pairs = list(combinations(range(above.shape[1]), 2))
+def pair_panels(layers: Sequence[Array], names: Sequence[str], axis: str = "column") -> Figure:
+    """Points (n, D), those of each of two or three layers over those before, a panel for each pair of the D columns."""
+    pairs = list(combinations(range(layers[0].shape[1]), 2))
+    colours = (GREY, BLUE) if len(layers) == 2 else (GREY, ORANGE, BLUE)
     figure = new_figure(0.5 + 4 * len(pairs), 4.3)
     panels = np.ravel(figure.subplots(1, len(pairs), squeeze=False))
     for axes, (a, b) in zip(panels, pairs, strict=True):
-        axes.scatter(below[:, a], below[:, b], s=9, color=GREY, linewidths=0, label=names[0])
-        axes.scatter(above[:, a], above[:, b], s=9, color=BLUE, linewidths=0, alpha=0.5, label=names[1])
+        for points, colour, name in zip(layers, colours, names, strict=True):
+            alpha = 1.0 if points is layers[0] else 0.5
+            axes.scatter(points[:, a], points[:, b], s=9, color=colour, linewidths=0, alpha=alpha, label=name)
         axes.set_xlabel(f"{axis} {a}")
         axes.set_ylabel(f"{axis} {b}")
     handles, labels = panels[0].get_legend_handles_labels()
-    figure.legend(handles, labels, loc="outside upper right", ncols=2, frameon=False, markerscale=2)
+    figure.legend(handles, labels, loc="outside upper right", ncols=3, frameon=False, markerscale=2)
     return figure
 
 

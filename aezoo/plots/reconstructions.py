@@ -6,22 +6,25 @@ Shapes: n rows, D values of one datum.
 from __future__ import annotations
 
 import numpy as np
+import torch
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from aezoo.data import Split
-from aezoo.evaluation import some_rows
+from aezoo.evaluation import restored, some_rows
 from aezoo.model.autoencoder import Autoencoder
-from aezoo.plots.canvas import BLUE, ORANGE, mosaic, new_figure, pair_panels, sheet_figure, value_range
+from aezoo.plots.canvas import BLUE, GREY, ORANGE, Array, mosaic, new_figure, pair_panels, sheet_figure, value_range
 
 IMAGES = 10
 POINTS = 1000
 ROWS = 4
+NAMES = {2: ("original", "reconstruction"), 3: ("clean", "corrupted", "restored")}
 
 
 def plot_reconstructions(model: Autoencoder, split: Split) -> Figure | None:
     """The first rows of ``split`` and their reconstructions; None where there are no rows.
 
+    Of a model trained against a corruption, and of data that brings pairs, it is clean rows, corrupted, and restored.
     Ten images above their reconstructions; 1,000 rows of a table of two or three columns as points in raw units; four
     rows of a wider one as profiles over its columns, scaled as the model sees them, so that all units fit one axis.
 
@@ -36,37 +39,53 @@ def plot_reconstructions(model: Autoencoder, split: Split) -> Figure | None:
     return _points(model, split) if model.spec.shape in ((2,), (3,)) else _profiles(model, split)
 
 
+def _forms(model: Autoencoder, split: Split) -> list[Array]:
+    """The rows of ``split`` in raw units (n, *X): clean, corrupted where there is such, and as they come back."""
+    clean = split.rows()
+    if split.noisy is not None:
+        seen = split.noisy.rows()
+        forms = [clean, seen, model.reconstruct(seen)]
+    elif model.corruption is not None:
+        forms = [clean, *restored(model, clean)]
+    else:
+        forms = [clean, model.reconstruct(clean)]
+    return [x.float().cpu().numpy() for x in forms]
+
+
 def _images(model: Autoencoder, split: Split) -> Figure:
-    originals = next(split.batches(IMAGES))
-    rebuilt = model.reconstruct(originals).float().cpu().numpy()
-    raw = originals.float().cpu().numpy()
-    sheet = mosaic(np.concatenate([raw, rebuilt]), len(raw), *value_range(model.spec, raw))
+    raw, *seen = _forms(model, split.part(np.arange(min(IMAGES, len(split)))))
+    low, high = value_range(model.spec, raw)
+    rows = [np.clip(images, low, high) for images in (raw, *seen)]
+    sheet = mosaic(np.concatenate(rows), len(raw), low, high)
     figure, axes = sheet_figure(sheet, min(10.0, 1.0 + len(raw)), margin=1.2)
-    axes.set_yticks([sheet.shape[0] * 0.25, sheet.shape[0] * 0.75], ["original", "reconstruction"])
+    axes.set_yticks([sheet.shape[0] * (0.5 + row) / len(rows) for row in range(len(rows))], NAMES[len(rows)])
     axes.tick_params(left=False)
     return figure
 
 
 def _points(model: Autoencoder, split: Split) -> Figure:
-    raw = some_rows(split, POINTS).rows()
-    originals, rebuilt = (x.float().cpu().numpy() for x in (raw, model.reconstruct(raw)))
-    return pair_panels(originals, rebuilt, ("original", "reconstruction"))
+    forms = _forms(model, some_rows(split, POINTS))
+    return pair_panels(forms, NAMES[len(forms)])
 
 
 def _profiles(model: Autoencoder, split: Split) -> Figure:
-    raw = next(split.batches(ROWS))
-    originals, rebuilt = (model.prepare(x).flatten(1).float().cpu().numpy() for x in (raw, model.reconstruct(raw)))
-    count, size = originals.shape
+    forms = [
+        model.prepare(torch.from_numpy(x)).flatten(1).float().cpu().numpy()
+        for x in _forms(model, split.part(np.arange(min(ROWS, len(split)))))
+    ]
+    count, size = forms[0].shape
+    # what comes back is the same colour in every picture
+    colours = (BLUE, ORANGE) if len(forms) == 2 else (BLUE, GREY, ORANGE)
     figure = new_figure(8, 0.8 + 1.5 * count)
     panels = figure.subplots(count, 1, sharex=True, sharey=True, squeeze=False)[:, 0]
     mark = "o" if size <= 40 else ""
     for row, axes in enumerate(panels):
-        for values, colour, label in ((originals[row], BLUE, "original"), (rebuilt[row], ORANGE, "reconstruction")):
-            axes.plot(np.arange(size), values, color=colour, marker=mark, markersize=4, linewidth=1, label=label)
+        for form, colour, label in zip(forms, colours, NAMES[len(forms)], strict=True):
+            axes.plot(np.arange(size), form[row], color=colour, marker=mark, markersize=4, linewidth=1, label=label)
         axes.set_ylabel(f"row {row + 1}")
         axes.grid(color="0.9")
     panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True) if size > 1 else FixedLocator([0]))
     panels[-1].set_xlabel("column")
-    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=2, frameon=False)
+    figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False)
     figure.supylabel("scaled value", fontsize="medium")
     return figure

@@ -47,7 +47,7 @@ def _points(model: Autoencoder, split: Split, seed: int) -> Figure:
     drawn = model.sample(POINTS, seed=seed, noise=True).float().cpu().numpy()
     some = some_rows(split, POINTS)
     real = some.rows().float().cpu().numpy() if len(some) else drawn[:0]
-    return pair_panels(real, drawn, ("data", "samples"))
+    return pair_panels((real, drawn), ("data", "samples"))
 
 
 def _plane(model: Autoencoder, split: Split, seed: int) -> Figure | None:
@@ -60,8 +60,7 @@ def _plane(model: Autoencoder, split: Split, seed: int) -> Figure | None:
     _, _, axes = torch.linalg.svd(real - real.mean(0), full_matrices=False)
     plane = axes[:2].T
     return pair_panels(
-        ((real - real.mean(0)) @ plane).numpy(),
-        ((drawn - real.mean(0)) @ plane).numpy(),
+        [((rows - real.mean(0)) @ plane).numpy() for rows in (real, drawn)],
         ("data", "samples"),
         "component",
     )

@@ -49,6 +49,8 @@ def _of_data(run: Run) -> Iterator[str]:
     train, size = run.splits.train, run.model.spec.size
     if not len(run.splits.test):
         yield f"{run.dataset.spec.name} has too few rows for a test split: nothing could be measured."
+    if run.dataset.noisy is not None and run.model.corruption is not None:
+        yield f"the data brings pairs, so {type(run.model.corruption).__name__} took no part: leave corruption out."
     if len(train) < size:
         yield (
             f"there are fewer training rows ({len(train)}) than values in each ({size}): what is learned may be the "

@@ -68,6 +68,8 @@ def rows_of(splits: Splits, which: str) -> Split:
     if which not in SPLITS:
         raise UsageError(f"no split {which!r}{near_misses(which, SPLITS)} Use {', '.join(SPLITS)}.")
     split: Split = splits.test.dataset.all() if which == "all" else getattr(splits, which)
+    # a model meets what is to be restored
+    split = split.noisy or split
     if not len(split):
         raise UsageError(f"the {which} split has no rows: choose another --split.")
     return split

@@ -206,14 +206,21 @@ def make_batches(split: Split, model: Autoencoder) -> Batches:
         return Loaded(split, model)
     if split.dataset.rates is not None:
         return Redrawn(split, model)
+    if split.noisy is not None:
+        return Resident(torch.stack([_held(split, model), _held(split.noisy, model)], dim=1))
     row = model.spec.size * model.dtype.itemsize
     # of what cannot be held as a whole, only small splits are
     held = HELD_BYTES if len(split.dataset) * row <= HELD_BYTES else HELD_BYTES // 16
     if split.mapped and len(split) * row > held:
         return Mapped(split, model)
+    return Resident(_held(split, model))
+
+
+def _held(split: Split, model: Autoencoder) -> Tensor:
+    """All rows (N, *X), preprocessed, on the model's device."""
     rows = torch.empty((len(split), *model.spec.shape), dtype=model.dtype, device=model.device)
     start = 0
     for piece in split.batches(model.rows_a_pass()):
         rows[start : start + len(piece)] = model.prepare(piece)
         start += len(piece)
-    return Resident(rows)
+    return rows

@@ -109,7 +109,8 @@ class Trainer:
         self.autocast, self.scaler = _arithmetic(config.precision, self.device)
         _refuse_untrainable(model, saved=on_save is not None)
         if state is None:
-            model.before_training(lambda: _mean_of(self.train.epoch(min(8192, len(self.train)))))
+            rows = splits.train.batches(min(8192, len(self.train)))
+            model.before_training(lambda: _mean_of(map(model.prepare, rows)))
         self.optimizer = make_optimizer(model.own_parameters(), config, model.paces())
         self.opponents = {n: make_optimizer(m.parameters(), config) for n, m in model.opponents().items()}
         self._main = Descent(self.optimizer, self.scaler, config.clip_norm)

@@ -42,7 +42,7 @@ def aezoo_corruptions() -> Iterator[aezoo.Part]:
         noise + "Masking",
         "aezoo_denoising.options:MaskingOptions",
         family="denoising",
-        summary="Sets a random share of the values to zero.",
+        summary="Takes a random share of the values away.",
         references=(VINCENT,),
     )
     yield aezoo.Part(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import math
+
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 import aezoo
 from aezoo.errors import CompositionError
 from aezoo.parts import Corruption
+from aezoo_denoising.options import Missing
 
 
 class GaussianNoise(Corruption):
@@ -24,15 +27,37 @@ class GaussianNoise(Corruption):
 
 
 class Masking(Corruption):
-    """Each value is set to zero with probability ``strength``."""
+    """Each value is missing with probability ``strength``.
 
-    def __init__(self, strength: float = 0.3, seed: int | None = None) -> None:
+    What stands in its place is, by ``missing``, zero, which of standardised data is the mean; the mean of each value
+    over the training rows; a value of each that is learned; or nothing, where a channel tells the encoder of the mask.
+    """
+
+    fill: Tensor
+
+    def __init__(
+        self, spec: aezoo.DataSpec, strength: float = 0.3, missing: Missing = "zero", seed: int | None = None
+    ) -> None:
         super().__init__(seed)
         self.strength = strength
+        self.missing = missing
+        self.marks_missing = missing == "channel"
+        if missing == "learned":
+            self.fill = nn.Parameter(torch.zeros(spec.shape))
+        elif missing == "mean":
+            self.register_buffer("fill", torch.zeros(spec.shape))
+
+    def before_training(self, mean: Tensor) -> None:
+        """Takes the mean (*X) of the training rows, where that is what a missing value becomes."""
+        if self.missing == "mean":
+            self.fill.copy_(mean)
 
     def forward(self, x: Tensor) -> Tensor:
         """(B, *X) → (B, *X)."""
-        return x.masked_fill(self.uniform(x) < self.strength, 0.0)
+        masked = self.uniform(x) < self.strength
+        if self.missing in ("mean", "learned"):
+            return torch.where(masked, self.fill.to(x.dtype), x)
+        return x.masked_fill(masked, math.nan if self.marks_missing else 0.0)
 
 
 class SaltAndPepper(Corruption):

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 from pydantic import Field
 
 from aezoo import Choice, Config, PointConfig
+
+Missing = Literal["zero", "mean", "learned", "channel"]
 
 SEED = Field(None, ge=0, lt=2**63, description="seed of a random stream of its own (default: the run's stream)")
 
@@ -13,7 +17,11 @@ class GaussianOptions(Config):
     """Options of the corruption ``gaussian``."""
 
     strength: float = Field(
-        0.2, gt=0, description="standard deviation, in preprocessed units", json_schema_extra={"symbol": "σ"}
+        0.2,
+        gt=0,
+        description="standard deviation, in units of the scaled data: 1 is a column's own where it is standardised, "
+        "and the whole range where it is not",
+        json_schema_extra={"symbol": "σ"},
     )
     seed: int | None = SEED
 
@@ -22,7 +30,12 @@ class MaskingOptions(Config):
     """Options of the corruption ``masking``."""
 
     strength: float = Field(
-        0.3, gt=0, lt=1, description="share of values set to zero", json_schema_extra={"symbol": "ν"}
+        0.3, gt=0, lt=1, description="share of values that are missing", json_schema_extra={"symbol": "ν"}
+    )
+    missing: Missing = Field(
+        "zero",
+        description="what stands for them: zero, which of standardised data is the mean; the mean; a learned value; or "
+        "a channel that tells the encoder of the mask",
     )
     seed: int | None = SEED
 
@@ -44,3 +57,4 @@ class DenoisingConfig(PointConfig):
         description="what the encoder's input goes through in training",
         json_schema_extra={"kind": "corruption"},
     )
+    copies: int = Field(1, ge=1, le=1000, description="of each row in a step, corrupted apart")
