@@ -157,6 +157,12 @@ def aezoo_datasets() -> Iterator[DatasetEntry]:
         summary="Synthetic: two interlocked half circles in the plane.",
     )
     yield DatasetEntry(
+        "circles",
+        builtin + "circles",
+        options + "CirclesOptions",
+        summary="Synthetic: images of discs, whose place and radius are known.",
+    )
+    yield DatasetEntry(
         "sparse-dictionary",
         builtin + "sparse_dictionary",
         options + "SparseDictionaryOptions",

@@ -78,6 +78,9 @@ class ModelConfig(Config):
         description="a further regularizer and its weight, such as l1=0.01",
         json_schema_extra={"kind": "regularizer", "flag": "regularizer"},
     )
+    init: Literal["torch", "glorot", "he", "orthogonal"] = Field(
+        "torch", description="what the networks' weights are drawn from; but for torch's, biases begin at zero"
+    )
     preprocess: Literal["auto", "none", "scale", "standardize", "minmax"] = Field(
         "auto", description="scaling of raw data, fitted on the training split and saved with the model"
     )
@@ -145,6 +148,9 @@ class TrainConfig(Config):
     patience: int | None = Field(
         None, ge=1, description="stop after so many epochs without a better validation loss, and keep the best weights"
     )
+    tolerance: float = Field(
+        0.0, ge=0, description="by how much a validation loss must be lower to count as better for patience, nats"
+    )
     save_every: Annotated[str, AfterValidator(_every)] = Field(
         "epoch", description="how often to save: epoch, or such as 3 epochs, 500 steps, 10 minutes"
     )
@@ -157,6 +163,8 @@ class TrainConfig(Config):
             raise ValueError(f"momentum is an option of sgd, and the optimizer is {self.optimizer}")
         if isinstance(self.validation, float) and self.validation >= 1:
             raise ValueError("validation as a share must be below 1; give a whole number for rows")
+        if self.tolerance and self.patience is None:
+            raise ValueError("tolerance says when patience is better off, and there is no patience: give it epochs")
         if self.patience is not None and self.validation == 0:
             raise ValueError("patience watches the validation loss, and validation is 0: hold rows out")
         return self

@@ -129,6 +129,27 @@ def moons(rows: int = 2000, noise: float = 0.05, seed: int = 0) -> Dataset:
     return Dataset(x, second, spec=spec, truth={"angle": angle})
 
 
+def circles(rows: int = 5000, size: int = 16, noise: float = 0.0, seed: int = 0) -> Dataset:
+    """Images of one disc each, grey from 0 to 1, its edge a pixel wide.
+
+    ``truth["across"]``, ``truth["down"]`` and ``truth["radius"]`` (N,) are its place and radius in pixels, uniform
+    where the whole disc is in the image: three numbers are all that there is to a row, but for the noise.
+    """
+    _refuse_huge("circles", 3 * rows * size**2)
+    draw = np.random.default_rng(seed)
+    radius = draw.uniform(size / 8, size / 4, rows)
+    across, down = (radius + draw.uniform(size=rows) * (size - 1 - 2 * radius) for _ in range(2))
+    x = np.empty((rows, 1, size, size), dtype=np.float32)
+    pixels = np.arange(size)
+    for part in np.array_split(np.arange(rows), 1 + rows * size**2 // 2_000_000):
+        aside = np.square(pixels - across[part, None])[:, None, :] + np.square(pixels - down[part, None])[:, :, None]
+        x[part, 0] = np.clip(radius[part, None, None] - np.sqrt(aside) + 0.5, 0, 1)
+    if noise:
+        x = np.clip(x + noise * draw.standard_normal(x.shape), 0, 1).astype(np.float32)
+    spec = DataSpec(name="circles", shape=(1, size, size), low=0.0, high=1.0, scaling="scale")
+    return Dataset(x, spec=spec, truth={"across": across, "down": down, "radius": radius})
+
+
 def sparse_dictionary(
     rows: int = 20_000,
     dim: int = 256,

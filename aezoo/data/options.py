@@ -69,6 +69,15 @@ class MoonsOptions(Config):
     seed: Seed = 0
 
 
+class CirclesOptions(Config):
+    """The number and size of images of discs."""
+
+    rows: Rows = 5000
+    size: int = Field(16, ge=8, le=512, description="height and width of an image")
+    noise: Noise = 0.0
+    seed: Seed = 0
+
+
 class SparseDictionaryOptions(Config):
     """The size and sparsity of sparse mixtures of random features."""
 

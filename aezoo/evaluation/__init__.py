@@ -56,7 +56,7 @@ if TYPE_CHECKING:
         rebuilt_variances,
     )
     from aezoo.evaluation.pca import Components, pca_squared_error, principal_components
-    from aezoo.evaluation.probe import probe_accuracy
+    from aezoo.evaluation.probe import probe_accuracy, truth_r2
     from aezoo.evaluation.raw import filled
     from aezoo.evaluation.reconstruction import reconstruction_figures
     from aezoo.evaluation.report import evaluate
@@ -143,6 +143,7 @@ _NAMES = {
     "standard_error": "aezoo.evaluation.evidence",
     "tangents": "aezoo.evaluation.geometry",
     "top_features": "aezoo.evaluation.sparsity",
+    "truth_r2": "aezoo.evaluation.probe",
     "walk": "aezoo.evaluation.field",
 }
 __getattr__ = exporter(__name__, _NAMES)
@@ -223,5 +224,6 @@ __all__ = [
     "standard_error",
     "tangents",
     "top_features",
+    "truth_r2",
     "walk",
 ]

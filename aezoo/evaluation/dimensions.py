@@ -15,11 +15,11 @@ from torch.distributions import Distribution
 
 from aezoo.core.rng import random_stream
 from aezoo.data import Split
-from aezoo.errors import CapabilityError, DataError
+from aezoo.errors import CapabilityError, CompositionError, DataError
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array, encode_split
 from aezoo.model.autoencoder import Autoencoder, need
-from aezoo.parts import LaplaceDistribution, Normal
+from aezoo.parts import divergence_of_each, marginals
 
 # draws of the posterior a row, where a divergence has no closed form
 DRAWS = 64
@@ -68,29 +68,6 @@ def split_codes(model: Autoencoder, split: Split) -> Array:
     return codes
 
 
-def marginals(p: Distribution) -> Distribution | None:
-    """The distribution of each value of a code by itself, event (), where ``p`` has such a form; else None.
-
-    Values of a Gaussian, Laplace or other independent code, and of a mixture of such. Only values that are independent
-    have divergences that sum to that of the whole code.
-    """
-    if isinstance(p, Normal):
-        return td.Normal(p.loc, p.scale, validate_args=False)
-    if isinstance(p, LaplaceDistribution):
-        return td.Laplace(p.loc, p.scale, validate_args=False)
-    if isinstance(p, td.Independent) and not p.base_dist.event_shape:
-        base: Distribution = p.base_dist
-        return base
-    if isinstance(p, td.MixtureSameFamily):
-        parts = marginals(p.component_distribution)
-        if isinstance(parts, td.Normal):
-            # components, the first axis, are the last of torch's mixtures
-            moved = td.Normal(parts.loc.movedim(0, -1), parts.scale.movedim(0, -1), validate_args=False)
-            logits = p.mixture_distribution.logits.expand(*moved.batch_shape)
-            return td.MixtureSameFamily(td.Categorical(logits=logits, validate_args=False), moved, validate_args=False)
-    return None
-
-
 def dimension_divergence(model: Autoencoder, split: Split, *, seed: int = 0) -> Array:
     """KL(q(z_j | x) ‖ p(z_j)) of each value of the code (Z,), nats averaged over the rows, float64.
 
@@ -123,8 +100,8 @@ def dimension_divergence(model: Autoencoder, split: Split, *, seed: int = 0) -> 
 def _divergence(q: Distribution, p: Distribution) -> Tensor:
     """(B, *Z)."""
     try:
-        return td.kl_divergence(q, p)
-    except NotImplementedError:
+        return divergence_of_each(td.Independent(q, 0), td.Independent(p, 0))
+    except CompositionError:
         z = q.sample((DRAWS,))
         return (q.log_prob(z) - p.log_prob(z)).mean(0)
 

@@ -1,4 +1,4 @@
-"""A linear probe: what a linear classifier can read out of the codes.
+"""Linear probes: what a linear classifier, or a linear regression, can read out of the codes.
 
 Shapes: n rows to fit, m rows to measure, Z values of one code.
 """
@@ -9,8 +9,10 @@ import warnings
 
 import numpy as np
 
+from aezoo.data import Split
 from aezoo.errors import DataError
-from aezoo.evaluation.split import Array
+from aezoo.evaluation.split import Array, encode_split
+from aezoo.model.autoencoder import Autoencoder
 
 
 def probe_accuracy(train_codes: Array, train_labels: Array, codes: Array, labels: Array) -> float:
@@ -39,3 +41,32 @@ def probe_accuracy(train_codes: Array, train_labels: Array, codes: Array, labels
         warnings.simplefilter("ignore", ConvergenceWarning)
         probe.fit(train_codes.astype(np.float64), train_labels)
     return float((probe.predict(codes.astype(np.float64)) == labels).mean())
+
+
+def truth_r2(model: Autoencoder, train: Split, split: Split) -> dict[str, float]:
+    """R² on ``split`` of each true number behind the rows, by least squares on the codes, fitted on ``train``.
+
+    1 is all of it, 0 no more than the mean of ``split`` says. Of data whose ``truth`` has a number for each row;
+    nothing of other data, of fewer than two rows, and of codes that are not finite.
+
+    Examples:
+        >>> data = aezoo.data.open_data("swiss-roll,rows=500")
+        >>> splits = data.split()
+        >>> rolled = aezoo.train("linear", data, latent_dim=2, epochs=5)
+        >>> sorted(aezoo.evaluation.truth_r2(rolled.model, splits.train, splits.test))
+        ['angle', 'height']
+    """
+    from sklearn.linear_model import LinearRegression
+
+    dataset = split.dataset
+    names = [name for name, values in dataset.truth.items() if values.shape == (len(dataset),)]
+    if not names or train.dataset.truth.keys() != dataset.truth.keys() or min(len(train), len(split)) < 2:
+        return {}
+    codes = [encode_split(model, part).astype(np.float64) for part in (train, split)]
+    if not all(np.isfinite(part).all() for part in codes):
+        return {}
+    found = {}
+    for name in names:
+        probe = LinearRegression().fit(codes[0], train.dataset.truth[name][train.index])
+        found[name] = float(probe.score(codes[1], dataset.truth[name][split.index]))
+    return found

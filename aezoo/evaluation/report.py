@@ -14,7 +14,7 @@ from aezoo.evaluation.bounds import bits_per_dim, negative_elbo
 from aezoo.evaluation.codebook import code_counts, perplexity
 from aezoo.evaluation.codes import active_units, dead_units, l0
 from aezoo.evaluation.pca import pca_squared_error
-from aezoo.evaluation.probe import probe_accuracy
+from aezoo.evaluation.probe import probe_accuracy, truth_r2
 from aezoo.evaluation.reconstruction import reconstruction_figures
 from aezoo.evaluation.restoration import restoration_figures
 from aezoo.evaluation.split import Array, encode_split, prepared_split, some_rows
@@ -53,7 +53,7 @@ def evaluate(
         Plain numbers in this order; one that has no meaning for the model or the data is left out:
 
         - ``examples``: rows measured; with none it stands alone.
-        - ``squared_error``, ``psnr``, ``reconstruction``: see ``reconstruction_figures``.
+        - ``squared_error``, ``explained_variance``, ``psnr``, ``reconstruction``: see ``reconstruction_figures``.
         - ``restoration_error``, ``restoration_nll``: of models trained against a corruption, of data that brings pairs,
           or where one is given (``restoration_figures``).
         - ``neg_elbo``: nats per example in preprocessed units (``negative_elbo``), of models with a bound.
@@ -63,6 +63,8 @@ def evaluate(
         - ``perplexity``, ``codes_used``: of models with a codebook.
         - ``l0``, ``dead_units``: of models whose encoder is deterministic.
         - ``probe_accuracy``: of labelled data with 2 to 100 classes, fitted on at most 10,000 training rows.
+        - ``r2_<name>``: of data whose truth is known, what a linear regression reads of it out of the codes, fitted as
+          the probe is (``truth_r2``).
         - ``pca_squared_error``: of as many components as the code has values, on at most 60,000 rows.
 
     Raises:
@@ -111,7 +113,9 @@ def _codes(model: Autoencoder, train: Split, split: Split, seed: int) -> dict[st
             figures |= {"l0": l0(codes), "dead_units": dead_units(codes)}
         elif len(codes) > 1:
             figures["active_units"] = active_units(codes)
-        figures |= _probe(model, some_rows(train, PROBE_ROWS, seed), codes, split.labels)
+        learned = some_rows(train, PROBE_ROWS, seed)
+        figures |= _probe(model, learned, codes, split.labels)
+        figures |= {f"r2_{name}": value for name, value in truth_r2(model, learned, split).items()}
     # the baseline's rows are held whole in float64, so there is a most for both splits
     held = not train.mapped or len(train.dataset) * model.spec.size * model.dtype.itemsize <= HELD_BYTES
     most = min(PCA_ROWS, max(1, (PCA_VALUES if held else PCA_VALUES // 8) // model.spec.size))

@@ -27,6 +27,7 @@ from aezoo.parts import (
     Prior,
     Weighted,
     build_part,
+    initialise,
     resolved,
 )
 
@@ -97,6 +98,8 @@ def assemble(
         Weighted(choice.name, build_part("regularizer", choice, code_shape=code_shape, spec=seen), choice.weight)
         for choice in config.regularizers
     ]
+    for network in (encoder_network, decoder_network):
+        initialise(network, config.init)
     made = encoder(encoder_network)
     _refuse_other_outputs(encoder, made, encoder_network)
     return Autoencoder(

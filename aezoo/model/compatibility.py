@@ -61,6 +61,24 @@ def check_prior(prior: nn.Module, p: Any, code: tuple[int, ...]) -> None:
         )
 
 
+def check_supports(prior: nn.Module, p: Any, encoder: nn.Module, q: Any) -> None:
+    """Prior and posterior are both of codes that are whole numbers, or both not."""
+    whole = [_is_discrete(distribution) for distribution in (p, q)]
+    if whole[0] != whole[1]:
+        kinds = ["whole numbers" if one else "real numbers" for one in whole]
+        raise CompositionError(
+            f"prior {type(prior).__name__}{of(prior)} is of {kinds[0]}, and the codes of {type(encoder).__name__} are "
+            f"{kinds[1]}: use another prior, such as normal for vae or bernoulli for bernoulli-vae."
+        )
+
+
+def _is_discrete(distribution: Any) -> bool:
+    try:
+        return bool(distribution.support.is_discrete)
+    except (AttributeError, NotImplementedError):
+        return False
+
+
 def check_penalty(name: str, regularizer: nn.Module, penalty: Any, draws: int, rows: int) -> None:
     """(K, B), (B,) or ()."""
     real = isinstance(penalty, Tensor) and penalty.is_floating_point()

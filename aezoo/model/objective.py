@@ -336,6 +336,7 @@ class Objective(nn.Module):
             compatibility.check_likelihood(self.decoder.likelihood, values["px"], x, self.draws)
             if self.prior is not None:
                 compatibility.check_prior(self.prior, self.prior_distribution(), tuple(z.shape[2:]))
+                compatibility.check_supports(self.prior, self.prior_distribution(), self.encoder, q)
             for name, asking in self._asking.items():
                 penalty = asking(values)
                 compatibility.check_penalty(name, self.regularizers[name], penalty, self.draws, rows)

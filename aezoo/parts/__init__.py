@@ -17,8 +17,17 @@ from aezoo.parts.likelihood import (
     Likelihood,
     Outputs,
 )
-from aezoo.parts.networks import conv, mlp
-from aezoo.parts.posterior import Point, Posterior, SparsePoint, divergence, divergence_of_each, draw, has_density
+from aezoo.parts.networks import conv, initialise, mlp
+from aezoo.parts.posterior import (
+    Point,
+    Posterior,
+    SparsePoint,
+    divergence,
+    divergence_of_each,
+    draw,
+    has_density,
+    marginals,
+)
 from aezoo.parts.precision import full_precision
 from aezoo.parts.prior import (
     LaplacePrior,
@@ -85,8 +94,10 @@ __all__ = [
     "draw",
     "full_precision",
     "has_density",
+    "initialise",
     "laplace_scale",
     "laplace_weight",
+    "marginals",
     "mlp",
     "part_options",
     "resolved",

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import partial
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -20,6 +21,7 @@ from aezoo.errors import CompositionError
 from aezoo.parts.likelihood import Outputs
 
 Norm = Literal["none", "batch", "layer"]
+Init = Literal["torch", "glorot", "he", "orthogonal"]
 
 
 class TiedLinear(nn.Module):
@@ -156,3 +158,30 @@ class _PooledScalars(nn.Module):
         if not self.scalars:
             return maps.flatten(1)
         return torch.cat([maps[:, : -self.scalars].flatten(1), maps[:, -self.scalars :].mean((2, 3))], dim=1)
+
+
+def initialise(network: nn.Module, how: Init) -> None:
+    """Draws the weights of a network's linear layers and convolutions anew, and sets their biases to zero.
+
+    ``glorot`` is uniform with the variance 2/(fan in + fan out) (Glorot & Bengio 2010), ``he`` normal with 2/fan in,
+    for rectified units (He et al. 2015, arXiv:1502.01852), ``orthogonal`` a random rotation or a part of one (Saxe et
+    al. 2014, arXiv:1312.6120); ``torch`` leaves all as it is.
+
+    Examples:
+        >>> layer = torch.nn.Linear(3, 3)
+        >>> aezoo.parts.initialise(layer, "orthogonal")
+        >>> bool(((layer.weight @ layer.weight.T) - torch.eye(3)).abs().max() < 1e-5)
+        True
+    """
+    if how == "torch":
+        return
+    draws: dict[str, Callable[[Tensor], Any]] = {
+        "glorot": nn.init.xavier_uniform_,
+        "he": partial(nn.init.kaiming_normal_, nonlinearity="relu"),
+        "orthogonal": nn.init.orthogonal_,
+    }
+    for module in network.modules():
+        if isinstance(module, nn.Linear | nn.Conv2d | nn.ConvTranspose2d):
+            draws[how](module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)

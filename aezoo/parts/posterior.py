@@ -13,10 +13,12 @@ from typing import Any, Protocol, runtime_checkable
 
 import torch
 from torch import Tensor
-from torch.distributions import Distribution, Independent, kl_divergence
+from torch.distributions import Categorical, Distribution, Independent, MixtureSameFamily, kl_divergence
+from torch.distributions import Laplace as TorchLaplace
+from torch.distributions import Normal as TorchNormal
 
 from aezoo.errors import CompositionError
-from aezoo.parts.distributions import LocationScale
+from aezoo.parts.distributions import Laplace, Normal
 from aezoo.parts.sparse import SparseCode, Support
 
 
@@ -187,8 +189,8 @@ def divergence_of_each(q: Posterior, p: Distribution) -> Tensor:
     """
     single = [_each(distribution) for distribution in (q, p)]
     try:
-        if None not in single:
-            return kl_divergence(*single)  # type: ignore[arg-type]
+        if single[0] is not None and single[1] is not None:
+            return kl_divergence(single[0], _for_each_row(single[1], single[0]))
     except NotImplementedError:
         pass
     raise CompositionError(
@@ -198,20 +200,48 @@ def divergence_of_each(q: Posterior, p: Distribution) -> Tensor:
 
 
 def _each(distribution: Any) -> Distribution | None:
-    """The same values as a batch of distributions of single ones; None where they depend on each other."""
+    """The values that a distribution is made of, as its batch, where it is made of independent ones."""
     if isinstance(distribution, Independent):
         base: Distribution = distribution.base_dist
         return base
-    if isinstance(distribution, LocationScale):
-        return type(distribution)(distribution.loc, distribution.log_scale, 0)
+    return marginals(distribution)
+
+
+def marginals(p: Any) -> Distribution | None:
+    """The distribution of each value of a code by itself, event (), where ``p`` has such a form; else None.
+
+    Values of a Gaussian, Laplace or other independent code, and of a mixture of such. Only values that are independent
+    have divergences that sum to that of the whole code.
+
+    Examples:
+        >>> p = aezoo.parts.StandardNormal((3,))()
+        >>> aezoo.parts.marginals(p).batch_shape
+        torch.Size([3])
+    """
+    if isinstance(p, Normal):
+        return TorchNormal(p.loc, p.scale, validate_args=False)
+    if isinstance(p, Laplace):
+        return TorchLaplace(p.loc, p.scale, validate_args=False)
+    if isinstance(p, Independent) and not p.base_dist.event_shape:
+        base: Distribution = p.base_dist
+        return base
+    if isinstance(p, MixtureSameFamily):
+        parts = marginals(p.component_distribution)
+        if isinstance(parts, TorchNormal):
+            # components, the first axis, are the last of torch's mixtures
+            moved = TorchNormal(parts.loc.movedim(0, -1), parts.scale.movedim(0, -1), validate_args=False)
+            logits = p.mixture_distribution.logits.expand(*moved.batch_shape)
+            return MixtureSameFamily(Categorical(logits=logits, validate_args=False), moved, validate_args=False)
     return None
 
 
-def _for_each_row(p: Distribution, q: Posterior) -> Distribution:
+def _for_each_row(p: Distribution, q: Any) -> Distribution:
     """One ``p`` for each row of ``q``: some of torch's closed forms pick values by masks, which do not broadcast."""
     batch = getattr(q, "batch_shape", ())
     # ours broadcast, and have no expand
-    if not batch or not isinstance(p, Distribution) or p.batch_shape or type(p).expand is Distribution.expand:
+    if not isinstance(p, Distribution) or p.batch_shape == batch or type(p).expand is Distribution.expand:
+        return p
+    if len(p.batch_shape) > len(batch) or not batch:
         return p
     expanded: Distribution = p.expand(batch)
     return expanded

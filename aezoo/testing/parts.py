@@ -22,7 +22,7 @@ HOSTS: dict[str, list[tuple[str, str]]] = {
     "regularizer": [(name, "regularizers") for name in ("undercomplete", "vae", "sparse-kl", "jumprelu", "vq-vae")],
     "corruption": [("undercomplete", "corruption")],
     "likelihood": [("vae", "likelihood")],
-    "prior": [("vae", "prior")],
+    "prior": [(name, "prior") for name in ("vae", "bernoulli-vae", "categorical-vae")],
     "network": [("undercomplete", "network")],
     "activation": [("undercomplete", "activation"), ("undercomplete", "code_activation")],
 }

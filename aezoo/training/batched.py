@@ -211,7 +211,7 @@ class _Course:
         self.trainer = trainer
         self.running = True
         self.error: DivergenceError | None = None
-        self._patience = Patience(trainer.config.patience)
+        self._patience = Patience(trainer.config.patience, trainer.config.tolerance)
         self._kept: dict[str, Tensor] | None = None
 
     def note(self, epoch: int, step: int, means: Metrics | DivergenceError, validation: Metrics) -> None:

@@ -126,7 +126,7 @@ class Trainer:
         self.step = self.epoch = self._taken = 0
         self.history: list[Metrics] = []
         self._lines: list[str] = []
-        self.patience = Patience(config.patience)
+        self.patience = Patience(config.patience, config.tolerance)
         self.best_weights: dict[str, Tensor] | None = None
         self._record: Record | None = None
         self._order_before = self.order.get_state()
@@ -221,9 +221,12 @@ class Trainer:
         """Takes over a state, but for the model's tensors and the random streams."""
         self._state = state
         at = state.position
+        # a state may be older than an option
+        usual = TrainConfig().model_dump(mode="json")
         for name, value in self._how().items():
-            if at.how.get(name) != value:
-                raise ValueError(f"{name} was {at.how.get(name)!r}, and is {value!r}")
+            before = at.how.get(name, usual.get(name))
+            if before != value:
+                raise ValueError(f"{name} was {before!r}, and is {value!r}")
         at.refuse_fewer(self.epochs)
         state.refuse_senseless(self.batch_size, len(self.train), ("loss", "reconstruction", *self.model.regularizers))
         self.step, self.epoch, self._taken = at.step, at.epoch, at.batches

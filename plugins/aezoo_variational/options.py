@@ -64,6 +64,44 @@ class BetaVAEConfig(VAEConfig):
     )
 
 
+class DiscreteConfig(VAEConfig):
+    """Options of codes without a slope."""
+
+    gradient: Literal["reparameterised", "score-function"] = Field(
+        "reparameterised", description="how the encoder learns: through relaxed draws, or by the score function"
+    )
+    temperature: float = Field(
+        0.5, gt=0, description="of the relaxation: low is noisy, high is biased", json_schema_extra={"symbol": "τ"}
+    )
+
+
+class BernoulliVAEConfig(DiscreteConfig):
+    """Options of ``bernoulli-vae``."""
+
+    latent_dim: int = Field(32, ge=1, le=1_000_000, description="bits of the code", json_schema_extra={"symbol": "Z"})
+    prior: Choice = Field(
+        Choice(name="bernoulli"), description="prior of the code", json_schema_extra={"kind": "prior"}
+    )
+
+
+class CategoricalVAEConfig(DiscreteConfig):
+    """Options of ``categorical-vae``."""
+
+    latent_dim: int = Field(
+        16, ge=1, le=1_000_000, description="variables of the code", json_schema_extra={"symbol": "Z"}
+    )
+    categories: int = Field(8, ge=2, le=100_000, description="of each variable", json_schema_extra={"symbol": "C"})
+    prior: Choice = Field(
+        Choice(name="categorical"), description="prior of the code", json_schema_extra={"kind": "prior"}
+    )
+
+
+class BernoulliPriorOptions(Config):
+    """Options of the prior ``bernoulli``."""
+
+    rate: float = Field(0.5, gt=0, lt=1, description="probability of a one")
+
+
 class IWAEConfig(VariationalConfig):
     """Options of ``iwae``."""
 

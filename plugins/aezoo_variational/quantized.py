@@ -39,7 +39,7 @@ class Quantized(Distribution):
     def mean(self) -> Tensor:
         """(B, N, d)."""
         # the value is the nearest vector's to the bit, which before + (nearest − before) would round
-        return _StraightThrough.apply(self.before, self.nearest)  # type: ignore[no-any-return, no-untyped-call]
+        return StraightThrough.apply(self.before, self.nearest)  # type: ignore[no-any-return, no-untyped-call]
 
     def rsample(self, sample_shape: Any = ()) -> Tensor:
         """The code itself (*S, B, N, d)."""
@@ -55,15 +55,17 @@ class Quantized(Distribution):
         return self.before.new_zeros(self.batch_shape)
 
 
-class _StraightThrough(torch.autograd.Function):
+class StraightThrough(torch.autograd.Function):
     """``nearest`` forwards, the identity to ``before`` backwards."""
 
     @staticmethod
     def forward(ctx: Any, before: Tensor, nearest: Tensor) -> Tensor:
+        """A copy of ``nearest``."""
         return nearest.clone()
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
+        """All of it to ``before``."""
         return gradient, None
 
 
