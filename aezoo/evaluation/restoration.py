@@ -29,9 +29,9 @@ class Restored(NamedTuple):
     """Rows as they were corrupted, and as they came back, both in raw units.
 
     Examples:
-        >>> found = aezoo.evaluation.restored(denoising.model, split.rows()[:3])
+        >>> found = aezoo.evaluation.restored(moons.model, [[0.5, 1.0]])
         >>> found.corrupted.shape, found.restored.shape
-        (torch.Size([3, 1, 8, 8]), torch.Size([3, 1, 8, 8]))
+        ((1, 2), (1, 2))
     """
 
     corrupted: Any
@@ -63,7 +63,7 @@ def restoration_figures(
         UsageError: ``draws`` is below 1.
 
     Examples:
-        >>> sorted(aezoo.evaluation.restoration_figures(denoising.model, split))
+        >>> sorted(aezoo.evaluation.restoration_figures(run.model, split, corruption="masking=0.3"))
         ['restoration_error', 'restoration_nll']
     """
     if draws < 1:
@@ -86,7 +86,7 @@ def restored(model: Autoencoder, x: Rows, *, corruption: AnyCorruption = None, s
     NumPy.
 
     Examples:
-        >>> aezoo.evaluation.restored(denoising.model, split.rows()[:3], corruption="masking=0.5").restored.shape
+        >>> aezoo.evaluation.restored(run.model, split.rows()[:3], corruption="masking=0.5").restored.shape
         torch.Size([3, 1, 8, 8])
     """
     rows, single = checked_rows(model, x)

@@ -7,8 +7,7 @@ training reports with a remedy.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+import threading
 from typing import Any
 
 from torch import nn
@@ -23,7 +22,7 @@ class Border(nn.Module):
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """What ``forward`` returns."""
-        with _unchecked():
+        with _UNCHECKED:
             return trusted(super().__call__(*args, **kwargs))
 
 
@@ -37,14 +36,29 @@ def trusted(made: Any) -> Any:
     return made
 
 
-@contextmanager
-def _unchecked() -> Iterator[None]:
-    before = Distribution._validate_args
-    Distribution.set_default_validate_args(False)
-    try:
-        yield
-    finally:
-        Distribution.set_default_validate_args(before)
+class _Unchecked:
+    """Within it torch checks no arguments, in any thread; after the last one has left, it does what it did before."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._before = True
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._before = Distribution._validate_args
+                Distribution.set_default_validate_args(False)
+            self._inside += 1
+
+    def __exit__(self, *stop: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                Distribution.set_default_validate_args(self._before)
+
+
+_UNCHECKED = _Unchecked()
 
 
 __all__ = ["Border", "trusted"]

@@ -100,7 +100,7 @@ class Model(Entry):
     Examples:
         >>> entry = aezoo.registry.models["contractive"]
         >>> entry.family, entry.config().latent_dim
-        ('contractive', 16)
+        ('contractive', 32)
         >>> aezoo.registry.models["linear"].training
         {'steps': 6000, 'lr': 0.01, 'schedule': 'cosine'}
     """

@@ -45,6 +45,7 @@ class Recorder:
         self.events = Events(trackers, run.notes.append)
         on_save = None if folder is None else self._on_save
         self.trainer = Trainer(run.model, run.splits, run.training, self._on_epoch, progress, on_save, state)
+        self._told = len(self.trainer.notes)
         run.history = list(self.trainer.history)
         run.training = run.training.model_copy(
             update={
@@ -136,15 +137,15 @@ class Recorder:
         run = self.run
         with registry.naming(run.model.modules(), "in evaluation"):
             run.results = evaluate(run.model, run.splits)
-            notes = [*self.trainer.notes, *notes_of(run)]
-        run.notes += notes
+            found = notes_of(run)
+        run.notes += [*self.trainer.notes, *found]
         if self.folder is not None:
             self.folder.check()
             if not (self._stateful and self.has_saved):
                 # also of a run that had nothing left to train, and may have been killed between its weights and state
                 save_model(self.folder.path / MODEL_FILE, run.model, run.header)
-            # what was told of the way here is no property of the run
-            self.folder.finish({**run.results, "notes": notes})
+            # what was told when training was begun, or begun again, is no property of the run
+            self.folder.finish({**run.results, "notes": [*self.trainer.notes[self._told :], *found]})
             if pictures:
                 self._draw(self.folder.path)
         self.events.call("aezoo_train_end", run=run, results=run.results)

@@ -197,6 +197,7 @@ def _normalised(subject: Subject) -> str:
         grids = {
             "the integral over all reals": (centre + width * angle.tan(), width / angle.cos().square()),
             "the integral from 0 to 1": (torch.linspace(0, 1, POINTS, dtype=torch.float64), torch.ones(POINTS)),
+            "the sum of 0 and 1": (torch.arange(2, dtype=torch.float64), torch.ones(2)),
             "the sum over the counts": (torch.arange(COUNTS, dtype=torch.float64), torch.ones(COUNTS)),
         }
         if spec.levels is not None and spec.low is not None and spec.high is not None:

@@ -56,7 +56,7 @@ def test_the_saved_config_is_resolved_and_the_checkpoint_describes_itself(cli, t
     assert result.status == 0, result.err
     config = json.loads((tmp_path / "run" / "config.json").read_text())
     assert config["config"]["corruption"] == {
-        "name": "masking", "value": None, "options": {"strength": 0.25, "seed": None},
+        "name": "masking", "value": None, "options": {"strength": 0.25, "missing": "zero", "seed": None},
     }  # fmt: skip
     assert config["config"]["regularizers"][0]["weight"] == {
         "kind": "linear",
@@ -111,6 +111,7 @@ def test_json_is_one_flat_object(cli):
     figures = run_of(cli("train", *QUICK, "--json"))
     assert figures["model"] == "contractive"
     assert {"run", "squared_error", "pca_squared_error", "probe_accuracy", "penalty_contraction"} <= set(figures)
+    assert figures.pop("notes") == []
     assert not any(isinstance(value, dict | list) for value in figures.values())
 
 
@@ -168,7 +169,7 @@ def assert_one_line(result, *words):
         (["--network", "mlp,norm=batch"], ["batch normalisation", "norm=layer"]),
         (["--network", "mlp,tied=true", "--likelihood", "categorical"], ["tied", "1088"]),
         (["--hidden", "", "--activation", "tanh"], ["tanh", "hidden"]),
-        (["--code-activation", "topk=99"], ["k=99", "16"]),
+        (["--code-activation", "topk=99"], ["k=99", "32"]),
         (["--momentum", "0.9"], ["momentum", "sgd"]),
         (["--precision", "fp16", "--device", "cpu"], ["fp16", "bf16"]),
         (["--device", "quantum"], ["quantum", "--device auto"]),

@@ -77,6 +77,25 @@ def test_what_belongs_to_an_optimizer(digits):
     assert Ran(digits, weight_decay=0.5).differs(Ran(digits, weight_decay=0.5, optimizer="adamw"))
 
 
+@flips("steps")
+def test_steps_take_the_place_of_epochs(digits):
+    # 108 training rows are 3 steps of 32, the last of which is joined with what is left
+    passes = [len(Ran(digits, epochs=None, steps=steps).history) for steps in (1, 9)]
+    assert passes[0] == 1 < passes[1]
+
+
+@flips("tolerance")
+def test_tolerance_lets_patience_run_out_sooner(digits):
+    lengths = [len(Ran(digits, epochs=30, patience=2, tolerance=tolerance).history) for tolerance in (0.0, 100.0)]
+    # no epoch is a hundred nats better than the first
+    assert lengths[0] > lengths[1] == 3
+
+
+def test_tolerance_without_patience_is_a_mistake():
+    with pytest.raises(aezoo.errors.UsageError, match="there is no patience"):
+        TrainConfig.parse({"tolerance": 0.1}, owner="training")
+
+
 @flips("patience")
 def test_patience_ends_a_run_that_gets_no_better(digits):
     assert len(Ran(digits, lr=1.0, epochs=50, patience=1).history) < 50

@@ -176,7 +176,7 @@ def test_a_completed_config_builds_the_same_model_and_says_all(name):
     config = entry.config.parse({"regularizers": ["l1=0.1"], "latent_dim": 64})
     full = complete(config)
     assert complete(full) == full
-    assert full.network == Choice(name="mlp", options={"tied": False, "dropout": 0.0, "norm": "none"})
+    assert full.network == Choice(name="mlp", options={"tied": name == "contractive", "dropout": 0.0, "norm": "none"})
     assert [str(choice) for choice in full.regularizers] == ["l1,unit_norm=false × 0.1"]
     again = entry.config.parse(full.model_dump(mode="json"))
     assert again == full

@@ -1,5 +1,7 @@
 """At the zoo's border torch's own checks of arguments are off, and only there."""
 
+import threading
+
 import pytest
 import torch
 from torch import distributions as td
@@ -53,5 +55,22 @@ def test_checks_are_back_after_a_part_that_raises():
 
     with pytest.raises(RuntimeError, match="no"):
         Broken()(torch.zeros(1))
+    with pytest.raises(ValueError, match="constraint"):
+        td.Normal(0.0, -1.0)
+
+
+def test_threads_leave_the_checks_as_they_were():
+    inside = threading.Barrier(2)
+
+    class Waiting(Codes):
+        def forward(self, x):
+            inside.wait(timeout=60)
+            return super().forward(x)
+
+    threads = [threading.Thread(target=Waiting(), args=(torch.zeros(1, 2),)) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
     with pytest.raises(ValueError, match="constraint"):
         td.Normal(0.0, -1.0)

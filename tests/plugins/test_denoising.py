@@ -21,7 +21,7 @@ N = 100_000
 
 
 def make(kind, **options):
-    return kind(UNIT, **options) if kind is SaltAndPepper else kind(**options)
+    return kind(**options) if kind is GaussianNoise else kind(UNIT, **options)
 
 
 KINDS = [GaussianNoise, Masking, SaltAndPepper]
@@ -50,13 +50,13 @@ def test_gaussian_noise_has_its_standard_deviation_and_its_shape(strength):
 def test_masking_zeroes_its_share_and_nothing_else(strength):
     torch.manual_seed(0)
     x = inside()
-    out = Masking(strength)(x)
+    out = Masking(UNIT, strength)(x)
     share = (out == 0).double().mean()
     assert (share - strength).abs() < 4 * math.sqrt(strength * (1 - strength) / x.numel())
     assert torch.equal(out[out != 0], x[out != 0])
     # value by value, not row by row
     assert 0 < ((out == 0).all(1)).double().mean() < 2 * strength**4 + 1e-3
-    assert Masking(strength).noise_variance is None
+    assert Masking(UNIT, strength).noise_variance is None
 
 
 @pytest.mark.parametrize("strength", [0.1, 0.7])

@@ -149,8 +149,11 @@ MODELS = {
     "all of the code": ("topk", {"k": Z}),
     "hidden layers": ("topk", {"k": 4, "hidden": [9], "activation": "tanh"}),
     "a penalty on the code": ("topk", {"k": 4, "regularizers": ["l1=0.3"]}),
-    "a penalty of the contractive family": ("contractive", {"code_activation": "topk=4"}),
-    "and its estimate": ("contractive", {"code_activation": "topk=4", "hidden": [9], "projections": 3}),
+    "a penalty of the contractive family": ("contractive", {"code_activation": "topk=4", "network": "mlp"}),
+    "and its estimate": (
+        "contractive",
+        {"code_activation": "topk=4", "hidden": [9], "projections": 3, "network": "mlp"},
+    ),
     "tied weights": ("topk", {"k": 4, "network": "mlp,tied=true"}),
     "normalised layers": ("topk", {"k": 4, "hidden": [9], "network": "mlp,norm=layer"}),
     "topk in the hidden layers too": ("topk", {"k": 4, "hidden": [12], "activation": "topk=6"}),

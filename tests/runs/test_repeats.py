@@ -27,7 +27,7 @@ def test_seeds_are_the_runs_that_they_would_be_alone(tmp_path):
         assert run.results == pytest.approx(single.results, rel=1e-4)
         ours, theirs = tmp_path / "it" / name, tmp_path / f"alone-{seed}"
         assert json.loads((ours / "config.json").read_text()) == json.loads((theirs / "config.json").read_text())
-        assert json.loads((ours / "results.json").read_text()) == run.results
+        assert json.loads((ours / "results.json").read_text()) == {**run.results, "notes": run.notes}
         assert len((ours / "metrics.jsonl").read_text().splitlines()) == 2
         for a, b in zip(aezoo.load(ours).parameters(), single.model.parameters(), strict=True):
             torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)

@@ -45,7 +45,7 @@ def test_a_run_repeats_by_its_own_config(tmp_path, cli):
 
 def test_the_help_shows_them(cli):
     shown = " ".join(cli("train", "--model", "linear", "--help").out.split())
-    assert "learning rate [default: 0.01; > 0]" in shown
+    assert "under adam [default: 0.01; > 0]" in shown
     assert "[default: 6000; ≥ 1]" in shown
 
 
