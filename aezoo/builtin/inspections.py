@@ -83,6 +83,13 @@ def aezoo_inspections() -> Iterator[Inspection]:
         references=(RIFAI,),
     )
     yield Inspection(
+        "contraction",
+        "aezoo.inspection.geometry:contraction",
+        options + "ContractionOptions",
+        summary="How distances shrink on their way to the code: near a row, and between rows.",
+        references=(RIFAI,),
+    )
+    yield Inspection(
         "tangents",
         "aezoo.inspection.geometry:tangents",
         options + "TangentsOptions",

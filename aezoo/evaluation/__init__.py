@@ -15,16 +15,20 @@ if TYPE_CHECKING:
     from aezoo.evaluation.evidence import (
         Bound,
         Evidence,
+        PriorSampling,
         dataset_bound,
         evidence_bound,
         importance_bound,
         importance_sampling,
+        prior_sampling,
         standard_error,
     )
     from aezoo.evaluation.field import displacement, nearest_distance, walk
     from aezoo.evaluation.gap import Gap, inference_gap
     from aezoo.evaluation.geometry import (
+        ContractionRatios,
         Tangents,
+        contraction_ratios,
         effective_rank,
         encoder_jacobian,
         jacobian_norm,
@@ -61,7 +65,7 @@ if TYPE_CHECKING:
     from aezoo.evaluation.reconstruction import reconstruction_figures
     from aezoo.evaluation.report import evaluate
     from aezoo.evaluation.restoration import Restored, restoration_figures, restored
-    from aezoo.evaluation.sparsity import Feature, atoms, implied_scale, top_features
+    from aezoo.evaluation.sparsity import Feature, atoms, implied_scale, log_joint, top_features
     from aezoo.evaluation.split import encode_split, prepared_split, some_rows
     from aezoo.evaluation.variance import DecoderVariance, decoder_variance
     from aezoo.model.autoencoder import need
@@ -71,6 +75,7 @@ _NAMES = {
     "Bound": "aezoo.evaluation.evidence",
     "ClassMeans": "aezoo.evaluation.latent",
     "Components": "aezoo.evaluation.pca",
+    "ContractionRatios": "aezoo.evaluation.geometry",
     "DecoderVariance": "aezoo.evaluation.variance",
     "Dependence": "aezoo.evaluation.dependence",
     "Estimate": "aezoo.evaluation.dependence",
@@ -80,6 +85,7 @@ _NAMES = {
     "Interpolation": "aezoo.evaluation.latent",
     "LinearDecoder": "aezoo.evaluation.linear",
     "Plane": "aezoo.evaluation.latent",
+    "PriorSampling": "aezoo.evaluation.evidence",
     "Restored": "aezoo.evaluation.restoration",
     "Spread": "aezoo.evaluation.gradients",
     "Tangents": "aezoo.evaluation.geometry",
@@ -94,6 +100,7 @@ _NAMES = {
     "code_dependence": "aezoo.evaluation.dependence",
     "code_quantiles": "aezoo.evaluation.dimensions",
     "code_shape": "aezoo.evaluation.codes",
+    "contraction_ratios": "aezoo.evaluation.geometry",
     "dataset_bound": "aezoo.evaluation.evidence",
     "dead_units": "aezoo.evaluation.codes",
     "decode": "aezoo.evaluation.latent",
@@ -121,6 +128,7 @@ _NAMES = {
     "latent_traversal": "aezoo.evaluation.latent",
     "linear_decoder": "aezoo.evaluation.linear",
     "linear_log_likelihood": "aezoo.evaluation.linear",
+    "log_joint": "aezoo.evaluation.sparsity",
     "nearest_distance": "aezoo.evaluation.field",
     "need": "aezoo.model.autoencoder",
     "negative_elbo": "aezoo.evaluation.bounds",
@@ -131,6 +139,7 @@ _NAMES = {
     "prepared_split": "aezoo.evaluation.split",
     "principal_angles": "aezoo.evaluation.linear",
     "principal_components": "aezoo.evaluation.pca",
+    "prior_sampling": "aezoo.evaluation.evidence",
     "probe_accuracy": "aezoo.evaluation.probe",
     "raw_rows": "aezoo.evaluation.latent",
     "rebuilt_variances": "aezoo.evaluation.linear",
@@ -152,6 +161,7 @@ __all__ = [
     "Bound",
     "ClassMeans",
     "Components",
+    "ContractionRatios",
     "DecoderVariance",
     "Dependence",
     "Estimate",
@@ -161,6 +171,7 @@ __all__ = [
     "Interpolation",
     "LinearDecoder",
     "Plane",
+    "PriorSampling",
     "Restored",
     "Spread",
     "Tangents",
@@ -175,6 +186,7 @@ __all__ = [
     "code_dependence",
     "code_quantiles",
     "code_shape",
+    "contraction_ratios",
     "dataset_bound",
     "dead_units",
     "decode",
@@ -202,6 +214,7 @@ __all__ = [
     "latent_traversal",
     "linear_decoder",
     "linear_log_likelihood",
+    "log_joint",
     "nearest_distance",
     "need",
     "negative_elbo",
@@ -212,6 +225,7 @@ __all__ = [
     "prepared_split",
     "principal_angles",
     "principal_components",
+    "prior_sampling",
     "probe_accuracy",
     "raw_rows",
     "rebuilt_variances",

@@ -25,6 +25,9 @@ from aezoo.model.passes import PASS_VALUES
 from aezoo.parts import LaplaceDistribution, Normal
 from aezoo.parts.distributions import LocationScale
 
+# codes that are handed on for a picture
+SHOWN = 2000
+
 
 class Estimate(NamedTuple):
     """A mean over draws, nats, and its standard error.
@@ -58,6 +61,11 @@ class Dependence(NamedTuple):
     """Σ_j KL(q(z_j) ‖ p(z_j)): how far the margins are from the prior's."""
     margins: Array
     """KL(q(z_j) ‖ p(z_j)) (Z,), nats."""
+    aggregate_kl: Estimate
+    """KL(q(z) ‖ p(z)) = total correlation + dimension-wise KL: how far all codes together are from the prior, whose
+    draws the decoder meets when it samples. Hoffman & Johnson 2016, "ELBO surgery"."""
+    drawn: tuple[Array, Array]
+    """Up to 2,000 codes (·, Z), drawn from q(z) and from p(z)."""
 
 
 def code_dependence(model: Autoencoder, split: Split, *, draws: int = 10, seed: int = 0) -> Dependence:
@@ -87,11 +95,14 @@ def code_dependence(model: Autoencoder, split: Split, *, draws: int = 10, seed: 
         prior = p.log_prob(z.view(-1, *p.batch_shape)).view(-1, size)
         joint, margins = _aggregate(q, z)
         terms = torch.stack([own - joint, joint - margins.sum(1), (margins - prior).sum(1)])
-        terms = torch.cat([terms.sum(0, keepdim=True), terms]).view(4, draws, rows)
+        terms = torch.cat([terms.sum(0, keepdim=True), terms, terms[1:].sum(0, keepdim=True)]).view(5, draws, rows)
         # rows are not drawn, so only the variance around each row's own mean counts
         errors = (terms.var(1).sum(1) / draws).sqrt() / rows
-        kl, mutual, correlation, marginal = map(Estimate, terms.mean((1, 2)).tolist(), errors.tolist())
-        return Dependence(kl, mutual, correlation, marginal, (margins - prior).mean(0).cpu().numpy())
+        kl, mutual, correlation, marginal, aggregate = map(Estimate, terms.mean((1, 2)).tolist(), errors.tolist())
+        some = z[torch.randperm(len(z), device=z.device)[:SHOWN]]
+        beside = model.prior_distribution().sample((len(some),)).flatten(1)
+        drawn = some.cpu().numpy(), beside.double().cpu().numpy()
+        return Dependence(kl, mutual, correlation, marginal, (margins - prior).mean(0).cpu().numpy(), aggregate, drawn)
 
 
 def _aggregate(q: LocationScale, z: Tensor) -> tuple[Tensor, Tensor]:

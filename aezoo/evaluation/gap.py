@@ -6,7 +6,7 @@ Shapes: n rows of a split, B of a pass, K draws, *Z one code.
 from __future__ import annotations
 
 import math
-from typing import NamedTuple
+from typing import Literal, NamedTuple, get_args
 
 import torch
 from torch import Tensor
@@ -22,6 +22,7 @@ from aezoo.evaluation.split import Array
 from aezoo.model.autoencoder import Autoencoder, need
 from aezoo.parts import Normal, Posterior
 
+Start = Literal["encoder", "prior"]
 # of a posterior's own scale, a step: on the way from an encoder's posterior to the best of its family
 RATE = 0.3
 DRAWS_A_STEP = 8
@@ -54,12 +55,21 @@ class Gap(NamedTuple):
         return self.log_likelihood - self.optimised
 
 
-def inference_gap(model: Autoencoder, split: Split, *, draws: int = 1000, steps: int = 300, seed: int = 0) -> Gap:
+def inference_gap(
+    model: Autoencoder,
+    split: Split,
+    *,
+    draws: int = 1000,
+    steps: int = 300,
+    start: Start = "encoder",
+    seed: int = 0,
+) -> Gap:
     """Splits log p(x) − ELBO = KL(q ‖ p(z | x)) of each row in two. Cremer et al. 2018, arXiv:1801.03558.
 
-    Each row's own mean and scale start at the encoder's and climb the ELBO for ``steps`` steps of Adam, with the path
-    gradient, whose noise vanishes at an exact posterior (Roeder et al. 2017, arXiv:1703.09194). All is then evaluated
-    on ``draws`` fresh draws, the same noise for both posteriors. Both terms are estimates: they can fall below zero by
+    Each row's own mean and scale start at the encoder's, or, for posteriors that are trained row by row without any
+    amortisation, at a standard Gaussian (``start="prior"``), and climb the ELBO for ``steps`` steps of Adam, with the
+    path gradient, whose noise vanishes at an exact posterior (Roeder et al. 2017, arXiv:1703.09194). All is then
+    evaluated on ``draws`` fresh draws, the same noise for both posteriors. Both terms are estimates: they can fall below zero by
     noise, and by too few steps.
 
     Raises:
@@ -73,6 +83,8 @@ def inference_gap(model: Autoencoder, split: Split, *, draws: int = 1000, steps:
         (5,)
     """
     need(model, ("bound",), "a gap between bound and likelihood", VARIATIONAL)
+    if start not in get_args(Start):
+        raise UsageError(f"no start {start!r}: use encoder or prior.")
     if draws < 1 or steps < 1:
         raise UsageError(f"a gap needs at least 1 draw and 1 step (got {draws} and {steps}): raise them.")
     found: list[Tensor] = []
@@ -83,7 +95,12 @@ def inference_gap(model: Autoencoder, split: Split, *, draws: int = 1000, steps:
         for raw in filled(split).batches(size):
             x = model.prepare(raw)
             encoded = _gaussian(model.encoder(x))
-            best = _optimised(model, x, encoded, steps)
+            first = (
+                encoded
+                if start == "encoder"
+                else Normal(torch.zeros_like(encoded.loc), torch.zeros_like(encoded.loc), encoded.event_dims)
+            )
+            best = _optimised(model, x, first, steps)
             common = int(torch.randint(2**62, ()))
             bounds, estimates, sizes = [], [], []
             for q in (encoded, best):

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 # the base class of every batch normalisation, in torch's own words
 from torch.nn.modules.batchnorm import _BatchNorm
 
+from aezoo.core.rng import random_stream
 from aezoo.data import Split
 from aezoo.errors import CapabilityError, DataError, UsageError
 from aezoo.evaluation.codes import code_shape
@@ -160,6 +161,78 @@ def tangents(model: Autoencoder, x: Rows, count: int = 8) -> Tangents:
     largest = directions.gather(2, directions.abs().argmax(2, keepdim=True))
     directions = (directions * largest.sign()).reshape(len(rows), moving, *model.spec.shape)
     return Tangents(given_back(x, stretch, single), given_back(x, directions, single))
+
+
+class ContractionRatios(NamedTuple):
+    """How distances shrink on their way to the code.
+
+    Examples:
+        >>> found = aezoo.evaluation.contraction_ratios(contractive.model, split, distances=3)
+        >>> found.distances.shape, found.ratios.shape
+        ((3,), (3,))
+    """
+
+    distances: Array
+    """(m,), rising: between a row and a point near it, in preprocessed units."""
+    ratios: Array
+    """(m,): the distance between their codes over that, averaged over the rows and over random directions."""
+    between: float
+    """The same between rows and others drawn at random, whatever their distance: the global contraction."""
+    apart: float
+    """The mean distance of those rows."""
+
+
+def contraction_ratios(
+    model: Autoencoder, split: Split, *, distances: int = 12, directions: int = 8, seed: int = 0
+) -> ContractionRatios:
+    """Ratios of the distances of codes to those of data, from close by to as far as rows are apart. Rifai et al. 2011.
+
+    Points lie on spheres round each row, from a thousandth to twice the mean distance of rows. The ratio at the
+    smallest is the local contraction, ‖J‖_F/√D in the mean; a model contracts locally where it is below the one between
+    rows. Multiplied by any factor, codes keep the ratio of these two.
+
+    Raises:
+        CapabilityError: the code comes from a codebook.
+        DataError: fewer than two rows, or codes that are not finite.
+        UsageError: a count below 1.
+
+    Examples:
+        >>> found = aezoo.evaluation.contraction_ratios(contractive.model, split, distances=2, directions=2)
+        >>> bool((found.ratios >= 0).all())
+        True
+    """
+    if min(distances, directions) < 1:
+        raise UsageError(f"distances and directions are at least 1 (got {distances} and {directions}).")
+    if "discrete" in model.capabilities:
+        raise CapabilityError(NO_DERIVATIVE)
+    if len(split) < 2:
+        raise DataError("a distance between rows needs two of them: give more rows.")
+    with torch.no_grad(), model.evaluating(), random_stream(seed, model.device):
+        u = torch.cat([model.prepare(raw) for raw in filled(split).batches(model.rows_a_pass())])
+        codes = _codes(model, u)
+        other = torch.randperm(len(u), device=u.device)
+        other = torch.where(other == torch.arange(len(u), device=u.device), other.roll(1), other)
+        far = (u - u[other]).flatten(1).double().norm(dim=1)
+        between = (codes - codes[other]).double().norm(dim=1) / far.clamp_min(1e-12)
+        apart = float(far.mean())
+        lengths = np.geomspace(1e-3 * apart, 2 * apart, distances) if distances > 1 else np.array([1e-3 * apart])
+        ratios = []
+        for length in lengths.tolist():
+            found = 0.0
+            for _ in range(directions):
+                way = torch.randn_like(u)
+                way *= length / way.flatten(1).norm(dim=1).view(-1, *(1 for _ in model.spec.shape))
+                found += float((_codes(model, u + way) - codes).double().norm(dim=1).mean()) / length
+            ratios.append(found / directions)
+    return ContractionRatios(lengths, np.array(ratios), float(between[far > 0].mean()), apart)
+
+
+def _codes(model: Autoencoder, u: Tensor) -> Tensor:
+    """Of preprocessed rows (n, *X): (n, Z), in bounded passes."""
+    found = torch.cat([model.code(part).flatten(1) for part in u.split(model.rows_a_pass())])
+    if not bool(found.isfinite().all()):
+        raise DataError("the model's codes are not finite: it has diverged, train it anew with a lower lr.")
+    return found
 
 
 def saturation(model: Autoencoder, split: Split) -> float:

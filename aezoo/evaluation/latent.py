@@ -106,6 +106,8 @@ class Interpolation(NamedTuple):
     """(steps, *X), raw units, of each way."""
     lengths: dict[How, float]
     """How far the decoded data travel on each way, in scaled units."""
+    jumps: dict[How, float]
+    """The longest step of each way over the mean one: 1 at constant speed, the number of steps in one leap."""
 
     @property
     def angle(self) -> float | None:
@@ -346,11 +348,14 @@ def latent_interpolation(
     codes = split_codes(model, split.part(list(between))).astype(np.float64)
     ways: dict[How, Array] = {}
     lengths: dict[How, float] = {}
+    jumps: dict[How, float] = {}
     for how in HOWS:
         ways[how] = decode(model, interpolate(codes[0], codes[1], steps, how))
         seen = model.prepare(torch.from_numpy(ways[how])).flatten(1).double()
-        lengths[how] = float((seen[1:] - seen[:-1]).norm(dim=1).sum())
-    return Interpolation((between[0], between[1]), originals.cpu().numpy(), codes, ways, lengths)
+        each = (seen[1:] - seen[:-1]).norm(dim=1)
+        lengths[how] = float(each.sum())
+        jumps[how] = float(each.max() / each.mean()) if lengths[how] else 1.0
+    return Interpolation((between[0], between[1]), originals.cpu().numpy(), codes, ways, lengths, jumps)
 
 
 def class_means(model: Autoencoder, split: Split) -> ClassMeans:

@@ -14,10 +14,11 @@ import numpy as np
 
 from aezoo.core.schedules import weight_at
 from aezoo.data import Split
-from aezoo.errors import DataError, UsageError
+from aezoo.errors import CapabilityError, DataError, UsageError
 from aezoo.evaluation.codes import ZERO, code_shape, firing_rates
 from aezoo.evaluation.dimensions import split_codes
 from aezoo.evaluation.latent import decode
+from aezoo.evaluation.reconstruction import reconstruction_figures
 from aezoo.evaluation.split import Array
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import laplace_scale
@@ -99,6 +100,34 @@ def top_features(
         rows = fires[np.argsort(-codes[fires, j], kind="stable")[:count]]
         found.append(Feature(int(j), float(rates[j]), rows, codes[rows, j]))
     return found
+
+
+def log_joint(model: Autoencoder, split: Split, codes: Array) -> float:
+    """log p(x, z) at the codes (n, Z) of ``split``: log p(x | z) + log p(z), nats, averaged over the rows.
+
+    The prior is the Laplace that the model's L1 penalty stands for (``implied_scale``), or of codes that are never
+    below zero its half above. Of an encoder that finds the code of greatest posterior density, it is what is climbed.
+
+    Raises:
+        CapabilityError: the model has no L1 penalty.
+
+    Examples:
+        >>> sparse = aezoo.train("sparse-l1", "digits", epochs=1)
+        >>> codes = aezoo.evaluation.split_codes(sparse.model, split)
+        >>> aezoo.evaluation.log_joint(sparse.model, split, codes) < 0
+        True
+    """
+    scale = implied_scale(model)
+    if scale is None:
+        raise CapabilityError(
+            "log p(x, z) needs a prior, which of a deterministic model an L1 penalty stands for: use sparse-l1, or "
+            "--regularizer l1=0.05."
+        )
+    size = codes.shape[1]
+    # the half above zero has twice the density there
+    width = scale if codes.min(initial=0.0) >= 0 else 2 * scale
+    log_prior = -np.abs(codes).sum(1, dtype=np.float64) / scale - size * math.log(width)
+    return float(log_prior.mean()) - reconstruction_figures(model, split)["reconstruction"]
 
 
 def atoms(model: Autoencoder, units: Sequence[int]) -> Array | None:

@@ -22,6 +22,7 @@ from aezoo.evaluation import (
     gradient_spreads,
     importance_sampling,
     inference_gap,
+    prior_sampling,
     some_rows,
     standard_error,
 )
@@ -84,7 +85,11 @@ def gradients(subject: Subject, options: GradientsOptions) -> Finding:
 
 
 def likelihood(subject: Subject, options: LikelihoodOptions) -> Finding:
-    """log p(x) by importance sampling, beside the evidence lower bound and the bounds between them."""
+    """log p(x) by importance sampling, beside the evidence lower bound and the bounds between them.
+
+    ``prior_log_likelihood`` is the estimate by as many draws of the prior instead of the posterior; where
+    ``prior_effective_sample_size`` is near 1, it says little.
+    """
     split = some_rows(subject.rows, options.rows, subject.seed)
     found = importance_sampling(subject.model, split, draws=options.draws, seed=subject.seed)
     mean = float(found.log_likelihood.mean())
@@ -100,6 +105,11 @@ def likelihood(subject: Subject, options: LikelihoodOptions) -> Finding:
         "elbo": float(found.bounds[1].mean()),
         "elbo_row_error": standard_error(found.bounds[1]),
     }
+    by_prior = prior_sampling(subject.model, split, draws=options.draws, seed=subject.seed)
+    figures |= {
+        "prior_log_likelihood": float(by_prior.log_likelihood.mean()),
+        "prior_effective_sample_size": float(by_prior.effective.mean()),
+    }
     if {"density", "mass"} & set(subject.model.capabilities):
         figures["bits_per_dim"] = bits_per_dim(subject.model, -mean)
     figures["importance_bounds"] = {str(size): float(bound.mean()) for size, bound in found.bounds.items()}
@@ -109,7 +119,9 @@ def likelihood(subject: Subject, options: LikelihoodOptions) -> Finding:
 def gap(subject: Subject, options: GapOptions) -> Finding:
     """log p(x) − ELBO as what amortised inference costs and what the family of the posterior costs."""
     split = some_rows(subject.rows, options.rows, subject.seed)
-    found = inference_gap(subject.model, split, draws=options.draws, steps=options.steps, seed=subject.seed)
+    found = inference_gap(
+        subject.model, split, draws=options.draws, steps=options.steps, start=options.start, seed=subject.seed
+    )
     figures: dict[str, Any] = {"examples": len(split), "draws": options.draws, "steps": options.steps}
     for name, values in {
         "log_likelihood": found.log_likelihood,

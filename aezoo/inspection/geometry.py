@@ -12,6 +12,7 @@ import torch
 from aezoo import evaluation
 from aezoo.errors import CapabilityError, UsageError
 from aezoo.evaluation import (
+    contraction_ratios,
     displacement,
     effective_rank,
     filled,
@@ -35,10 +36,10 @@ from aezoo.evaluation import (
     walk,
 )
 from aezoo.inspection.finding import Finding, Subject
-from aezoo.inspection.options import FieldOptions, PCAOptions, SpectrumOptions, TangentsOptions
+from aezoo.inspection.options import ContractionOptions, FieldOptions, PCAOptions, SpectrumOptions, TangentsOptions
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import StandardNormal
-from aezoo.plots import plane_grid, plot_field, plot_pca, plot_spectrum, plot_tangents
+from aezoo.plots import plane_grid, plot_contraction, plot_field, plot_pca, plot_spectrum, plot_tangents
 
 # half a gigabyte in float64
 PCA_VALUES = 1 << 26
@@ -62,6 +63,28 @@ def spectrum(subject: Subject, options: SpectrumOptions) -> Finding:
         figures["saturated"] = saturation(subject.model, split)
     figures["singular_values"] = values.mean(axis=0).tolist()
     return Finding(figures, plot_spectrum(values))
+
+
+def contraction(subject: Subject, options: ContractionOptions) -> Finding:
+    """The distance of codes over that of data: near a row (local), and between rows (global), by that distance.
+
+    ``local_over_global`` is the ratio of the two, which no scale of the code changes: below 1, the encoder contracts
+    around the data more than it does between them.
+    """
+    split = some_rows(subject.rows, options.rows, subject.seed)
+    found = contraction_ratios(
+        subject.model, split, distances=options.distances, directions=options.directions, seed=subject.seed
+    )
+    figures = {
+        "examples": len(split),
+        "local": float(found.ratios[0]),
+        "global": found.between,
+        "local_over_global": float(found.ratios[0]) / found.between if found.between else math.nan,
+        "mean_distance": found.apart,
+        "distances": found.distances.tolist(),
+        "ratios": found.ratios.tolist(),
+    }
+    return Finding(figures, plot_contraction(found))
 
 
 def tangents(subject: Subject, options: TangentsOptions) -> Finding:

@@ -38,7 +38,11 @@ def plane(subject: Subject, options: PlaneOptions) -> Finding:
 
 
 def interpolation(subject: Subject, options: InterpolationOptions) -> Finding:
-    """How far apart the two codes are, and how far the decoded data travel on each way."""
+    """How far apart the two codes are, how far the decoded data travel on each way, and their largest jump.
+
+    A jump is the longest of the steps over their mean: 1 at constant speed, and the number of steps where all of the
+    way is one leap, as of a decoder that is not continuous. More steps show more.
+    """
     found = latent_interpolation(subject.model, subject.rows, between=options.between, steps=options.steps)
     figures = {
         "rows": list(found.between),
@@ -46,6 +50,7 @@ def interpolation(subject: Subject, options: InterpolationOptions) -> Finding:
         "code_norms": np.linalg.norm(found.codes, axis=1).tolist(),
         "angle_degrees": found.angle,
         **{f"{how}_length": length for how, length in found.lengths.items()},
+        **{f"{how}_jump": jump for how, jump in found.jumps.items()},
     }
     return Finding(figures, plot_interpolation(subject.model, found))
 

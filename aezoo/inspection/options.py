@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Literal
 
 from pydantic import Field
 
@@ -41,6 +41,9 @@ class GapOptions(Config):
     rows: Rows = 50
     draws: Draws = 1000
     steps: int = Field(300, ge=1, le=100_000, description="optimizer steps on each row's own posterior")
+    start: Literal["encoder", "prior"] = Field(
+        "encoder", description="where each row's own posterior starts; from the prior, no encoder has a part in it"
+    )
 
 
 class VarianceOptions(Config):
@@ -69,6 +72,14 @@ class SpectrumOptions(Config):
     """Options of ``spectrum``."""
 
     rows: Rows = 500
+
+
+class ContractionOptions(Config):
+    """Options of ``contraction``."""
+
+    rows: Rows = 1000
+    distances: int = Field(12, ge=1, le=1000, description="distances from the rows, the first of them close by")
+    directions: int = Field(8, ge=1, le=10_000, description="random directions at each distance")
 
 
 class TangentsOptions(Config):

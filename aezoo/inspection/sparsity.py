@@ -5,7 +5,16 @@ from __future__ import annotations
 import numpy as np
 
 from aezoo.errors import CapabilityError
-from aezoo.evaluation import dead_units, firing_rates, implied_scale, l0, some_rows, split_codes, top_features
+from aezoo.evaluation import (
+    dead_units,
+    firing_rates,
+    implied_scale,
+    l0,
+    log_joint,
+    some_rows,
+    split_codes,
+    top_features,
+)
 from aezoo.inspection.finding import Finding, Subject
 from aezoo.inspection.options import FeaturesOptions, SparsityOptions
 from aezoo.plots import plot_activations, plot_features
@@ -15,7 +24,8 @@ def sparsity(subject: Subject, options: SparsityOptions) -> Finding:
     """How many units fire, how often each does, and the Laplace priors that penalty and codes stand for.
 
     ``laplace_scale`` is the scale b of greatest likelihood, the mean size of the activations; ``implied_scale`` that of
-    the prior which the model's L1 penalty is, where it has one.
+    the prior which the model's L1 penalty is, where it has one; ``log_joint`` is then log p(x, z) at the codes, the
+    mean over the rows of log p(x | z) + log p(z), nats per example of preprocessed data.
 
     Raises:
         CapabilityError: the codes are distributed, not deterministic.
@@ -39,6 +49,7 @@ def sparsity(subject: Subject, options: SparsityOptions) -> Finding:
     implied = implied_scale(subject.model)
     if implied is not None:
         figures["implied_scale"] = implied
+        figures["log_joint"] = log_joint(subject.model, split, codes)
     return Finding(
         {**figures, "firing_rates": rates.tolist(), "mean_sizes": np.abs(codes).mean(0, dtype=np.float64).tolist()},
         plot_activations(codes),

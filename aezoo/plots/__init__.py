@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from aezoo.plots.reconstructions import plot_reconstructions
     from aezoo.plots.run import draw_run
     from aezoo.plots.samples import plot_samples
-    from aezoo.plots.spectrum import plot_spectrum
+    from aezoo.plots.spectrum import plot_contraction, plot_spectrum
     from aezoo.plots.tangents import plot_tangents
     from aezoo.plots.traversal import plot_traversal
     from aezoo.plots.variance import plot_variance
@@ -37,6 +37,7 @@ _NAMES = {
     "plot_class_means": "aezoo.plots.classes",
     "plot_code_use": "aezoo.plots.codebook",
     "plot_codes": "aezoo.plots.codes",
+    "plot_contraction": "aezoo.plots.spectrum",
     "plot_dependence": "aezoo.plots.dependence",
     "plot_dimensions": "aezoo.plots.dimensions",
     "plot_features": "aezoo.plots.features",
@@ -65,6 +66,7 @@ __all__ = [
     "plot_class_means",
     "plot_code_use",
     "plot_codes",
+    "plot_contraction",
     "plot_dependence",
     "plot_dimensions",
     "plot_features",

@@ -17,15 +17,19 @@ MOST_NAMED = 20
 
 
 def plot_dependence(found: Dependence) -> Figure:
-    """The mean KL beside its three parts with their standard errors, and the margins' own KL.
+    """The mean KL beside its three parts with their standard errors, the margins' own KL, and codes beside the prior.
+
+    The codes are drawn from q(z) over the rows, and shown by the two values that are furthest from the prior.
 
     Examples:
         >>> figure = aezoo.plots.plot_dependence(aezoo.evaluation.code_dependence(run.model, split))
         >>> len(figure.axes) > 0
         True
     """
-    figure = new_figure(10, 4.2)
-    left, right = figure.subplots(1, 2, width_ratios=[1.0, 1.2])
+    codes, prior = found.drawn
+    many = codes.shape[1] > 1
+    figure = new_figure(14 if many else 10, 4.2)
+    left, right, *beside = figure.subplots(1, 2 + many, width_ratios=[1.0, 1.2, 1.0][: 2 + many])
     names = ["mean KL", "mutual\ninformation", "total\ncorrelation", "dimension-\nwise KL"]
     parts = [found.kl, found.mutual_information, found.total_correlation, found.dimension_wise_kl]
     means, errors = np.array(parts).T
@@ -46,4 +50,12 @@ def plot_dependence(found: Dependence) -> Figure:
     right.set_xlabel("value of the code")
     right.set_ylabel("nats")
     right.set_title("KL of each value's distribution over all rows", fontsize="medium")
+    for axes in beside:
+        a, b = np.sort(np.argsort(found.margins, kind="stable")[::-1][:2])
+        axes.scatter(prior[:, a], prior[:, b], s=9, color=GREY, linewidths=0, label="prior p(z)")
+        axes.scatter(codes[:, a], codes[:, b], s=9, color=BLUE, linewidths=0, alpha=0.5, label="codes q(z)")
+        axes.set_xlabel(f"value {a} of the code")
+        axes.set_ylabel(f"value {b} of the code")
+        axes.set_title(f"KL(q(z) ‖ p(z)) = {found.aggregate_kl.mean:.3g} nats", fontsize="medium")
+        axes.legend(frameon=False, markerscale=2)
     return figure

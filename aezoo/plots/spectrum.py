@@ -1,4 +1,4 @@
-"""The singular values of the encoder's Jacobian.
+"""The singular values of the encoder's Jacobian, and how distances shrink on their way to the code.
 
 Shapes: n rows, R singular values of each.
 """
@@ -9,7 +9,8 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
-from aezoo.plots.canvas import BLUE, Array, new_figure, plain_log
+from aezoo.evaluation import ContractionRatios
+from aezoo.plots.canvas import BLUE, GREY, ORANGE, Array, new_figure, plain_log
 
 # values that float32's rounding alone keeps from zero would stretch the axis until nothing else is seen
 LEAST = 1e-5
@@ -42,6 +43,29 @@ def plot_spectrum(spectrum: Array) -> Figure:
     axes.set_xlabel("number, by size")
     axes.set_ylabel("singular value: how far a unit step moves the code")
     axes.set_title("spectrum of the encoder's Jacobian", fontsize="medium", loc="left")
+    axes.grid(color="0.9")
+    axes.legend(frameon=False)
+    return figure
+
+
+def plot_contraction(found: ContractionRatios) -> Figure:
+    """The distance of codes over that of data, by how far from a row: local on the left, and between rows as a line.
+
+    Examples:
+        >>> found = aezoo.evaluation.contraction_ratios(contractive.model, split, distances=4)
+        >>> len(aezoo.plots.plot_contraction(found).axes)
+        1
+    """
+    figure = new_figure(6.5, 4.2)
+    axes = figure.add_subplot()
+    plain_log(axes.xaxis)
+    axes.plot(found.distances, found.ratios, color=BLUE, marker="o", markersize=4, label="in random directions")
+    axes.axhline(found.between, color=ORANGE, linewidth=1, label="between rows")
+    axes.axvline(found.apart, color=GREY, linewidth=1, linestyle="--", label="mean distance of rows")
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("distance from a row, in scaled units")
+    axes.set_ylabel("distance of codes / distance of data")
+    axes.set_title("contraction by distance", fontsize="medium", loc="left")
     axes.grid(color="0.9")
     axes.legend(frameon=False)
     return figure
