@@ -151,6 +151,9 @@ class TrainConfig(Config):
     tolerance: float = Field(
         0.0, ge=0, description="by how much a validation loss must be lower to count as better for patience, nats"
     )
+    log_every: int | None = Field(
+        None, ge=1, description="steps after which metrics.jsonl gets a further line, beside that of each epoch"
+    )
     save_every: Annotated[str, AfterValidator(_every)] = Field(
         "epoch", description="how often to save: epoch, or such as 3 epochs, 500 steps, 10 minutes"
     )

@@ -69,8 +69,8 @@ def inference_gap(
     Each row's own mean and scale start at the encoder's, or, for posteriors that are trained row by row without any
     amortisation, at a standard Gaussian (``start="prior"``), and climb the ELBO for ``steps`` steps of Adam, with the
     path gradient, whose noise vanishes at an exact posterior (Roeder et al. 2017, arXiv:1703.09194). All is then
-    evaluated on ``draws`` fresh draws, the same noise for both posteriors. Both terms are estimates: they can fall below zero by
-    noise, and by too few steps.
+    evaluated on ``draws`` fresh draws, the same noise for both posteriors. Both terms are estimates: they can fall
+    below zero by noise, and by too few steps.
 
     Raises:
         CapabilityError: the model has no likelihood, or its posterior is not made of independent Gaussians.

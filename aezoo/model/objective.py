@@ -47,6 +47,8 @@ from aezoo.parts.regularizer import overrides
 from aezoo.registry import naming, of
 
 Bound = Literal["mean", "importance"]
+TAKEN = ("loss", "reconstruction", "parameter_norm")
+"""Figures of a training that no regularizer's can be taken for."""
 OPPONENT_VOCABULARY = ("x", "x_in", "z", "encode", "prior")
 
 
@@ -144,7 +146,7 @@ class Objective(nn.Module):
             )
         name = base
         # torch keeps a module's own attributes, such as keys and type, for itself
-        while hasattr(self.regularizers, name) or name in self.regularizers or name in ("loss", "reconstruction"):
+        while hasattr(self.regularizers, name) or name in self.regularizers or name in TAKEN:
             count += 1
             name = f"{base}-{count}"
         regularizer = weighted.regularizer

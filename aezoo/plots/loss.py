@@ -13,7 +13,7 @@ from aezoo.plots.canvas import BLUE, ORANGE, new_figure, plain
 
 COLUMNS = 3
 HELD_OUT = "validation_"
-NO_TERMS = ("epoch", "step")
+NO_TERMS = ("epoch", "step", "parameter_norm")
 UNITS = "nats per example"
 
 

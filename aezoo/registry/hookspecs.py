@@ -77,6 +77,11 @@ def aezoo_train_start(run: Any) -> None:
 
 
 @hookspec
+def aezoo_steps_end(run: Any, metrics: dict[str, float]) -> None:
+    """``--log-every`` steps ended; ``metrics`` is the line just written to metrics.jsonl, of the last of them."""
+
+
+@hookspec
 def aezoo_epoch_end(run: Any, metrics: dict[str, float]) -> None:
     """An epoch ended; ``metrics`` is the line just written to metrics.jsonl."""
 

@@ -159,11 +159,12 @@ def _of_code(run: Run) -> Iterator[str]:
     results, size = run.results, run.config.latent_dim if run.config is not None else 0
     if run.config is not None and size >= run.model.spec.size:
         yield "the code is as large as the data, so PCA of its size loses nothing and is no rival."
-    if results.get("penalty_kl", math.inf) < COLLAPSED or results.get("active_units") == 0:
-        said = f"{results['penalty_kl']:.2g} nats" if "penalty_kl" in results else "next to nothing"
+    # a divergence that is no penalty of the loss leaves its mark in the codes alone
+    told = results.get("penalty_kl", 0.0 if results.get("active_units") == 0 else math.inf)
+    if told < COLLAPSED:
         yield (
-            f"the posterior has collapsed: a code says {said} of its datum. Try a longer kl_warmup, free_bits, or a "
-            "smaller weight of the divergence."
+            f"the posterior has collapsed: a code says {told:.2g} nats of its datum. Try a longer kl_warmup, free_bits, "
+            "or a smaller weight of the divergence."
         )
     dead = results.get("dead_units", 0)
     if size and dead > MANY_DEAD * size:

@@ -44,9 +44,13 @@ class Recorder:
         self.folder = folder
         self.events = Events(trackers, run.notes.append)
         on_save = None if folder is None else self._on_save
-        self.trainer = Trainer(run.model, run.splits, run.training, self._on_epoch, progress, on_save, state)
+        self.trainer = Trainer(
+            run.model, run.splits, run.training, self._on_epoch, progress, on_save, state, self._on_steps
+        )
         self._told = len(self.trainer.notes)
         run.history = list(self.trainer.history)
+        # of metrics.jsonl, in their order: of one step, that of an epoch comes last
+        self._lines = sorted([*self.trainer.further, *run.history], key=lambda line: (line["step"], "epoch" in line))
         run.training = run.training.model_copy(
             update={
                 "epochs": self.trainer.epochs,
@@ -97,7 +101,7 @@ class Recorder:
             return
         if folder.resume:
             folder.write_config(self._config)
-            folder.write_metrics(self.run.history)
+            folder.write_metrics(self._lines)
             self._outdated = True
         elif folder.is_new:
             # from here on a run that is killed can go on, if only from its first step
@@ -171,9 +175,18 @@ class Recorder:
         if folder is not None and keep and not self._stateful:
             self._write(("step", self.trainer.step))
         run.history.append(metrics)
-        if folder is not None and folder.begun:
-            folder.append(metrics)
+        self._add(metrics)
         self.events.call("aezoo_epoch_end", run=run, metrics=metrics)
+
+    def _on_steps(self, metrics: Metrics) -> None:
+        self._add(metrics)
+        self.events.call("aezoo_steps_end", run=self.run, metrics=metrics)
+
+    def _add(self, metrics: Metrics) -> None:
+        """A line for metrics.jsonl."""
+        self._lines.append(metrics)
+        if self.folder is not None and self.folder.begun:
+            self.folder.append(metrics)
 
     def _write(
         self, mark: tuple[str, int], best: Mapping[str, Tensor] | None = None, state: State | None = None
@@ -198,7 +211,7 @@ class Recorder:
             return
 
         def begin(place: Path) -> None:
-            folder.write_metrics(run.history, place)
+            folder.write_metrics(self._lines, place)
             write(place)
 
         folder.begin(self._config, begin)

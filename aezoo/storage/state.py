@@ -49,8 +49,9 @@ class Position(Config):
     """Where a run stands, apart from its tensors.
 
     ``epoch`` counts the whole epochs, ``batches`` those taken of the epoch that is under way. ``lines`` are those of
-    metrics.jsonl, ``how`` says by what options and on how many rows the steps were taken, ``run`` is the run's
-    config.json, ``threads`` how many computed it, on which the last bit of a matrix product can depend.
+    metrics.jsonl for each epoch, ``further`` those for steps; ``how`` says by what options and on how many rows the
+    steps were taken, ``run`` is the run's config.json, ``threads`` how many computed it, on which the last bit of a
+    matrix product can depend.
     """
 
     format: int = Field(FORMAT, ge=1)
@@ -61,6 +62,7 @@ class Position(Config):
     best_epoch: Count = 0
     sums: Sums = Sums()
     lines: Names = ()
+    further: Names = ()
     moves: dict[str, Count] = {}  # noqa: RUF012 - pydantic copies it
     scalars: dict[str, JsonValue] = {}  # noqa: RUF012
     scaler: dict[str, Annotated[int | float, Field(ge=0)]] = {}  # noqa: RUF012
@@ -134,6 +136,18 @@ class State:
                 isinstance(metrics, dict) and metrics.get("epoch") == number and all(map(_is_figure, metrics.values()))
             ):
                 raise ValueError(f"the metrics of epoch {number} are none")
+        return found
+
+    @property
+    def further(self) -> list[dict[str, float]]:
+        """The metrics of single steps; raises ValueError for lines that are none, or out of order."""
+        found = [json.loads(line) for line in self.position.further]
+        before = 0
+        for metrics in found:
+            whole = isinstance(metrics, dict) and all(map(_is_figure, metrics.values()))
+            if not whole or not before < metrics.get("step", 0) <= self.position.step:
+                raise ValueError("the metrics of a step are none")
+            before = metrics["step"]
         return found
 
     def refuse_senseless(self, batch_size: int, rows: int, names: Sequence[str]) -> None:

@@ -34,7 +34,7 @@ from aezoo.model.objective import Step
 from aezoo.training.engine.stack import NotTogetherError, Stack
 from aezoo.training.engine.trace import NotTraceableError
 from aezoo.training.engine.update import Descent
-from aezoo.training.metrics import REMEDY, Record, explained
+from aezoo.training.metrics import REMEDY, Record, explained, norm_of
 from aezoo.training.optim import learning_rate, make_optimizer
 from aezoo.training.patience import Patience
 from aezoo.training.progress import Progress
@@ -231,7 +231,8 @@ class _Course:
         better = self._patience.note(epoch, watched)
         if better and self._patience.epochs:
             self._kept = self._state()
-        self.trainer.on_epoch({"epoch": epoch, **means, **measured, "step": step}, better)
+        norm = norm_of(self.trainer.model)
+        self.trainer.on_epoch({"epoch": epoch, **means, **measured, "parameter_norm": norm, "step": step}, better)
         if self._patience.over(epoch):
             self.trainer.notes.append(self._patience.remark(epoch))
             self.running = False

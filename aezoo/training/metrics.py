@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from aezoo.errors import DivergenceError
 from aezoo.model.objective import Step
@@ -23,6 +23,12 @@ def explained(error: DivergenceError, x: Tensor) -> DivergenceError:
         return error
     cause = f"the rows are {size:.3g} in the root mean square, which no rate suits: use preprocess standardize"
     return DivergenceError(str(error).replace(REMEDY, cause))
+
+
+def norm_of(model: nn.Module) -> float:
+    """The Euclidean norm of all parameters that learn, taken together; waits for the device."""
+    learned = [parameter.detach().double() for parameter in model.parameters() if parameter.requires_grad]
+    return float(torch.stack([values.square().sum() for values in learned]).sum().sqrt())
 
 
 class Record:

@@ -65,6 +65,8 @@ def check_members(trainers: Sequence[Trainer]) -> None:
             raise NotTogetherError("they play against networks of their own")
         if trainer.config.compile:
             raise NotTogetherError("each is to be compiled by itself")
+        if trainer.config.log_every:
+            raise NotTogetherError("single steps of each are to be written down")
         if trainer.config.precision not in TOLERANCE:
             raise NotTogetherError(f"each scales its loss by itself under precision {trainer.config.precision}")
         if _sizes(trainer) != _sizes(first):

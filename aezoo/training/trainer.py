@@ -36,7 +36,7 @@ from aezoo.storage.tensors import line_of
 from aezoo.training.batches import Batches, make_batches
 from aezoo.training.engine.step import Captured, Plain
 from aezoo.training.engine.update import Descent
-from aezoo.training.metrics import REMEDY, Record, explained
+from aezoo.training.metrics import REMEDY, Record, explained, norm_of
 from aezoo.training.optim import forget, learning_rate, make_optimizer
 from aezoo.training.patience import Patience
 from aezoo.training.progress import Progress
@@ -58,6 +58,7 @@ class Trainer:
         config: how.
         on_epoch: called after each epoch with its metrics and whether the weights are to be kept.
         progress: where progress is shown.
+        on_steps: called with the metrics of a step whenever ``config.log_every`` says so.
         on_save: called with the state whenever ``config.save_every`` says so, and at the end.
         state: of a trainer of the same model, rows and config, to go on from with the same bits (on a GPU, or with
             ``compile``, to rounding).
@@ -83,6 +84,7 @@ class Trainer:
         progress: Progress | None = None,
         on_save: Callable[[State], None] | None = None,
         state: State | None = None,
+        on_steps: Callable[[Metrics], None] | None = None,
     ) -> None:
         self.config = config
         self.device = pick_device(config.device)
@@ -93,6 +95,7 @@ class Trainer:
             # before anything is scaled by what the preprocessing learned
             fill(model, state.under("model/"))
         self.notes: list[str] = []
+        self.on_steps = on_steps or (lambda metrics: None)
         self.on_epoch = on_epoch or (lambda metrics, keep: None)
         self.progress = progress or Progress(enabled=False)
         if model.preprocess is not None and not bool(model.preprocess.fitted):
@@ -125,7 +128,10 @@ class Trainer:
             self.notes.append(f"warmup takes all of the {self.total_steps} steps: the learning rate never reaches lr.")
         self.step = self.epoch = self._taken = 0
         self.history: list[Metrics] = []
+        self.further: list[Metrics] = []
+        """Of single steps."""
         self._lines: list[str] = []
+        self._further: list[str] = []
         self.patience = Patience(config.patience, config.tolerance)
         self.best_weights: dict[str, Tensor] | None = None
         self._record: Record | None = None
@@ -202,6 +208,7 @@ class Trainer:
                 best_epoch=self.patience.best_epoch,
                 sums=sums,
                 lines=tuple(self._lines),
+                further=tuple(self._further),
                 moves={name: descent.steps for name, descent in self._descents().items()},
                 scalars=scalars,
                 scaler=self.scaler.state_dict(),
@@ -213,7 +220,7 @@ class Trainer:
 
     def _how(self) -> dict[str, Any]:
         """What a run cannot change on its way."""
-        given = self.config.model_dump(mode="json", exclude={*MAY_CHANGE, "steps", "validation"})
+        given = self.config.model_dump(mode="json", exclude={*MAY_CHANGE, "steps", "log_every", "validation"})
         held_out = 0 if self.validation is None else len(self.validation)
         return {**given, "batch_size": self.batch_size, "rows": len(self.train), "validation": held_out}
 
@@ -231,6 +238,7 @@ class Trainer:
         state.refuse_senseless(self.batch_size, len(self.train), ("loss", "reconstruction", *self.model.regularizers))
         self.step, self.epoch, self._taken = at.step, at.epoch, at.batches
         self.history, self._lines = state.history, list(at.lines)
+        self.further, self._further = state.further, list(at.further)
         self.patience.best, self.patience.best_epoch = math.inf if at.best is None else at.best, at.best_epoch
         best = state.under("best/")
         if best:
@@ -253,7 +261,8 @@ class Trainer:
         return {"/main": self._main, **self._against}
 
     def _fit_epoch(self, stop: Stop) -> None:
-        metrics = {"epoch": self.epoch + 1, **self._train_epoch(stop), **self._validate(), "step": self.step}
+        metrics = {"epoch": self.epoch + 1, **self._train_epoch(stop), **self._validate()}
+        metrics |= {"parameter_norm": norm_of(self.model), "step": self.step}
         self.epoch, self._taken, self._record = self.epoch + 1, 0, None
         self.history.append(metrics)
         self._lines.append(json.dumps(metrics))
@@ -281,6 +290,8 @@ class Trainer:
             self.step += 1
             self._taken += 1
             self.progress.advance(len(x))
+            if self.config.log_every and self.step % self.config.log_every == 0:
+                self._log(outcome)
             if stop.signal or self._saving.after_step(self.step):
                 self._refuse_broken_weights()
                 self._save()
@@ -289,6 +300,19 @@ class Trainer:
         means = record.means()
         self._refuse_broken_weights()
         return means
+
+    def _log(self, outcome: Step) -> None:
+        """The figures of the step that was just taken; waits for the device."""
+        figures = {"loss": outcome.loss, **outcome.terms}
+        metrics = {name: float(figure.detach()) for name, figure in figures.items()}
+        rate = learning_rate(self.config, self.step - 1, self.total_steps)
+        metrics |= {"lr": rate, "parameter_norm": norm_of(self.model), "step": self.step}
+        if not all(map(math.isfinite, metrics.values())):
+            # which the epoch's record says better
+            return
+        self.further.append(metrics)
+        self._further.append(json.dumps(metrics))
+        self.on_steps(metrics)
 
     def _refuse_broken_weights(self) -> None:
         # the loss of a step says nothing of the weights that the last step left

@@ -96,6 +96,15 @@ def test_tolerance_without_patience_is_a_mistake():
         TrainConfig.parse({"tolerance": 0.1}, owner="training")
 
 
+@flips("log_every")
+def test_further_lines_are_those_of_every_nth_step(digits):
+    run = Ran(digits, log_every=3)
+    lines = [json.loads(line) for line in run.saves[-1].position.further]
+    assert [line["step"] for line in lines] == list(range(3, lines[-1]["step"] + 1, 3))
+    assert run.saves[-1].position.step - lines[-1]["step"] < 3
+    assert not Ran(digits).saves[-1].position.further
+
+
 @flips("patience")
 def test_patience_ends_a_run_that_gets_no_better(digits):
     assert len(Ran(digits, lr=1.0, epochs=50, patience=1).history) < 50
