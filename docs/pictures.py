@@ -1,4 +1,4 @@
-"""Draws the pictures of the README and of the models' pages: ``python docs/pictures.py``."""
+"""Draws the pictures of the README and of the models' pages: ``python docs/pictures.py [zoo|MODEL …]``."""
 
 from __future__ import annotations
 
@@ -104,6 +104,8 @@ PAGES: dict[str, tuple[dict[str, Any], Look]] = {
     "vae": ({}, samples),
     "beta-vae": ({}, samples),
     "iwae": ({}, samples),
+    "bernoulli-vae": ({}, samples),
+    "categorical-vae": ({}, samples),
     "vq-vae": ({}, exchanged),
 }
 
@@ -157,7 +159,10 @@ def main() -> None:
     folder = Path(__file__).parent
     drawn: dict[str, Callable[[], Figure]] = {"zoo.png": readme}
     drawn |= {f"models/{name}.png": functools.partial(page, name) for name in PAGES}
+    wanted = sys.argv[1:]
     for name, draw in drawn.items():
+        if wanted and Path(name).stem not in wanted:
+            continue
         draw().savefig(folder / name, metadata={"Software": None})
         print(f"wrote {folder / name}", file=sys.stderr)
 

@@ -68,7 +68,8 @@ def _shown(default: Any) -> str:
     """A default as the command line takes it."""
     if isinstance(default, dict):
         value = default.get("value")
-        return str(default["name"]) if value is None else f"{default['name']}={value}"
+        more = "".join(f",{name}={_shown(option)}" for name, option in default.get("options", {}).items())
+        return (str(default["name"]) if value is None else f"{default['name']}={value}") + more
     if isinstance(default, list):
         return ",".join(map(str, default)) or "none"
     return "none" if default is None else str(default).lower() if isinstance(default, bool) else str(default)
