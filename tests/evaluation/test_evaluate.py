@@ -157,10 +157,11 @@ def test_psnr_needs_a_range_an_image_and_an_error():
     assert "psnr" not in figures
 
 
-POINT = ["examples", "squared_error", "psnr", "reconstruction", "penalty_l1", "l0", "dead_units"]
+POINT = ["examples", "squared_error", "explained_variance", "psnr", "reconstruction", "penalty_l1", "l0", "dead_units"]
 BOUND = [
     "examples",
     "squared_error",
+    "explained_variance",
     "psnr",
     "reconstruction",
     "neg_elbo",
