@@ -12,6 +12,15 @@ from aezoo.parts import Decoder, Encoder, Likelihood, Prior
 SPEC = aezoo.DataSpec(shape=(2,))
 
 
+@pytest.fixture(autouse=True)
+def checks():
+    """As torch begins with them: its compiler, once used, turns them off for the whole process."""
+    before = td.Distribution._validate_args
+    td.Distribution.set_default_validate_args(True)
+    yield
+    td.Distribution.set_default_validate_args(before)
+
+
 class OfTorch(Likelihood):
     def forward(self, output):
         return td.Independent(td.Normal(output, 1.0), 1)
