@@ -21,6 +21,7 @@ from aezoo.training import Events
 SPECS = {name: hook for name, hook in vars(hookspecs).items() if name.startswith("aezoo_")}
 EVENTS = {
     "aezoo_train_start": {"run": "R"},
+    "aezoo_steps_end": {"run": "R", "metrics": {"loss": 1.0}},
     "aezoo_epoch_end": {"run": "R", "metrics": {"loss": 1.0}},
     "aezoo_train_end": {"run": "R", "results": {"loss": 2.0}},
 }
@@ -148,6 +149,7 @@ def test_a_training_event_reaches_plugins_and_trackers_with_what_they_ask_for(ho
     listeners = {
         "all": {
             "aezoo_train_start": lambda run: heard.append((run,)),
+            "aezoo_steps_end": lambda run, metrics: heard.append((run, metrics)),
             "aezoo_epoch_end": lambda run, metrics: heard.append((run, metrics)),
             "aezoo_train_end": lambda run, results: heard.append((run, results)),
         }[hook],

@@ -85,6 +85,8 @@ def test_the_metrics_of_an_epoch_are_means_over_its_rows():
     # a rate too small to move anything
     (line,) = trainer(model, rows, batch_size=16, lr=1e-30).fit()
     assert line["loss"] == pytest.approx(model.measure([x])["loss"], rel=1e-6)
+    norm = float(flat(model).double().norm())
+    assert line.pop("parameter_norm") == pytest.approx(norm, rel=1e-12)
     assert line == {"epoch": 1, "loss": line["loss"], "reconstruction": line["loss"], "step": 3}
 
 
