@@ -165,7 +165,12 @@ CARD = Card(
         "the CAE falls short of the published contraction. A larger weight contracts more at once, at the cost of the "
         "classifier: in that search contraction 8 had 0.72 of the norm of 4, and 30 had 0.21, with an error of 3.66 "
         "after 10 epochs at 1e-3 where contraction 2 had 2.94.",
-        "The full form has not been run.",
+        "In the full form the CAE alone was run, seed 0: after 100 epochs its norm is 3.01 and 93.9 % of its "
+        "units are saturated; the classifier's best validation error of 50 epochs, 1.34 %, is at epoch 48, "
+        "where the test error is 1.41 % (1.38 % at epoch 27). So more than half of what the short form lacks "
+        "is its length. From the same start, Adam at 1e-3 ends at 1.37 % of the validation and 1.63 % of the "
+        "test images, and plain SGD at 0.1 in batches of 50 is at 3.28 % after 10 epochs. Not tried: a second "
+        "layer (CAE-2), and the ratio of the norms in the full form.",
         "The published RBM row (error 1.30, norm 2.50, saturated 78.59 %) has no model here.",
     ],
 )
