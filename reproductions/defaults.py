@@ -159,8 +159,15 @@ def shown(mean: float, deviation: float) -> str:
 
 
 def main() -> None:
-    """Measures, and writes what was found."""
-    rows = list(measured())
+    """Measures, and writes what was found, row by row: who is broken off keeps what there was."""
+    rows: list[dict[str, Any]] = []
+    for row in measured():
+        rows.append(row)
+        write(rows)
+
+
+def write(rows: list[dict[str, Any]]) -> None:
+    """The JSON file, and the table of the page."""
     text = json.dumps({"seeds": SEEDS, "rows": rows}, indent=1, ensure_ascii=False) + "\n"
     RESULT.parent.mkdir(exist_ok=True)
     RESULT.write_text(text, encoding="utf-8")
