@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
+from functools import cached_property
 from numbers import Integral, Real
 from typing import Any, NamedTuple
 
@@ -85,6 +86,7 @@ class Dataset:
         labels = numbers if names is None or numbers is None else [names[number] for number in numbers]
         return Dataset(x, labels, spec=spec, test=self.test, source=self.source, truth=self.truth, **more)
 
+    @cached_property
     def as_seen(self) -> Dataset:
         """Of pairs the rows that an encoder gets to see, by themselves; else the dataset itself."""
         return self if self.noisy is None else self._with(self.noisy, self.spec)
@@ -160,7 +162,7 @@ class Split:
     @property
     def noisy(self) -> Split | None:
         """What an encoder gets to see of these rows, where the dataset brings pairs; else None."""
-        return None if self.dataset.noisy is None else Split(self.dataset.as_seen(), self.index)
+        return None if self.dataset.noisy is None else Split(self.dataset.as_seen, self.index)
 
     def part(self, positions: Any) -> Split:
         """The rows at ``positions`` within the split, in that order, as a split of their own."""

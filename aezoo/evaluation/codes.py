@@ -8,12 +8,19 @@ from __future__ import annotations
 import numpy as np
 import torch
 
+from aezoo.errors import DataError
 from aezoo.evaluation.split import Array
 from aezoo.model.autoencoder import Autoencoder
 
 ACTIVE_VARIANCE = 0.01
 # a value that an activation set to zero is exactly that; the tolerance only forgives rounding
 ZERO = 1e-6
+
+
+def refuse_broken(finite: bool) -> None:
+    """Raises DataError for codes that are not all ``finite``."""
+    if not finite:
+        raise DataError("the model's codes are not finite: it has diverged, train it anew with a lower lr.")
 
 
 def active(codes: Array) -> Array:

@@ -15,7 +15,8 @@ from torch.distributions import Distribution
 
 from aezoo.core.rng import random_stream
 from aezoo.data import Split
-from aezoo.errors import CapabilityError, CompositionError, DataError
+from aezoo.errors import CapabilityError, CompositionError
+from aezoo.evaluation.codes import refuse_broken
 from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array, encode_split
 from aezoo.model.autoencoder import Autoencoder, need
@@ -63,8 +64,7 @@ def split_codes(model: Autoencoder, split: Split) -> Array:
         (359, 2)
     """
     codes = encode_split(model, filled(split))
-    if not np.isfinite(codes).all():
-        raise DataError("the model's codes are not finite: it has diverged, train it anew with a lower lr.")
+    refuse_broken(bool(np.isfinite(codes).all()))
     return codes
 
 

@@ -87,6 +87,6 @@ def _displaced(model: Autoencoder, rows: Tensor) -> Tensor:
         for start in range(0, len(rows), size):
             x = rows[start : start + size]
             rebuilt = model.decoder(model.code(model.prepare(x))[None]).mean[0].double()
-            raw = rebuilt if model.preprocess is None else model.preprocess.inverse(rebuilt)
+            raw = model.raw(rebuilt)
             moved[start : start + size] = raw.to(rows.device) - x
     return moved

@@ -21,7 +21,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 from aezoo.core.rng import random_stream
 from aezoo.data import Split
 from aezoo.errors import CapabilityError, DataError, UsageError
-from aezoo.evaluation.codes import code_shape
+from aezoo.evaluation.codes import code_shape, refuse_broken
 from aezoo.evaluation.dimensions import split_codes
 from aezoo.evaluation.raw import checked_rows, filled, given_back
 from aezoo.evaluation.split import Array
@@ -230,8 +230,7 @@ def contraction_ratios(
 def _codes(model: Autoencoder, u: Tensor) -> Tensor:
     """Of preprocessed rows (n, *X): (n, Z), in bounded passes."""
     found = torch.cat([model.code(part).flatten(1) for part in u.split(model.rows_a_pass())])
-    if not bool(found.isfinite().all()):
-        raise DataError("the model's codes are not finite: it has diverged, train it anew with a lower lr.")
+    refuse_broken(bool(found.isfinite().all()))
     return found
 
 

@@ -136,7 +136,7 @@ def decode(model: Autoencoder, codes: Array) -> Array:
         for start in range(0, len(codes), size):
             z = torch.from_numpy(codes[start : start + size]).to(model.device, model.dtype)
             mean = model.decoder(z.reshape(1, -1, *shape)).mean[0]
-            raw = mean if model.preprocess is None else model.preprocess.inverse(mean)
+            raw = model.raw(mean)
             decoded[start : start + size] = raw.cpu()
     return np.asarray((decoded if model.dtype == torch.float64 else decoded.float()).numpy())
 

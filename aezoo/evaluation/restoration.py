@@ -96,8 +96,8 @@ def restored(model: Autoencoder, x: Rows, *, corruption: AnyCorruption = None, s
         for piece in rows.split(model.rows_a_pass()):
             u = corrupt(model.prepare(piece))
             # what marks a missing value is none
-            seen.append(_raw(model, u.nan_to_num()))
-            back.append(_raw(model, model.decoder(model.code(u)[None]).mean[0]))
+            seen.append(model.raw(u.nan_to_num()))
+            back.append(model.raw(model.decoder(model.code(u)[None]).mean[0]))
     return Restored(given_back(x, torch.cat(seen), single), given_back(x, torch.cat(back), single))
 
 
@@ -147,7 +147,3 @@ def _corrupted(
         x = model.prepare(raw)
         for _ in range(draws):
             yield x, corrupt(x)
-
-
-def _raw(model: Autoencoder, u: Tensor) -> Tensor:
-    return u if model.preprocess is None else model.preprocess.inverse(u)

@@ -100,7 +100,7 @@ class Autoencoder(Objective):
         def mean(u: Tensor) -> Tensor:
             q = self.encoder(u)
             z = q.mean[None] if draws is None else draw(q, draws)
-            reconstruction = self._raw(self.decoder(z).mean)
+            reconstruction = self.raw(self.decoder(z).mean)
             return reconstruction[0] if draws is None else reconstruction
 
         return rowwise(self, x, mean, batch_size, draws, seed, axis=0 if draws is None else 1)
@@ -203,7 +203,7 @@ class Autoencoder(Objective):
             start = 0
             for count in chunks(n, size):
                 px = self.decoder(prior.sample((count,))[None])
-                drawn[start : start + count] = self._raw(px.sample() if noise else px.mean)[0].cpu()
+                drawn[start : start + count] = self.raw(px.sample() if noise else px.mean)[0].cpu()
                 start += count
         return drawn
 
@@ -237,7 +237,8 @@ class Autoencoder(Objective):
         """How many rows, each decoded ``draws`` times, go through at once in bounded memory."""
         return rows_a_pass(self, draws)
 
-    def _raw(self, u: Tensor) -> Tensor:
+    def raw(self, u: Tensor) -> Tensor:
+        """Preprocessed rows (..., *X) in raw units: what undoes ``prepare``."""
         return u if self.preprocess is None else self.preprocess.inverse(u)
 
 

@@ -258,8 +258,8 @@ class Objective(nn.Module):
     def before_training(self, mean_of: Callable[[], Tensor]) -> None:
         """Lets the regularizers that wish to set the parts up; ``mean_of`` finds the training rows' mean (*X)."""
         regularizers = [r for r in self.regularizers.values() if overrides(r, "before_training")]
-        corruption = self.corruption
-        corruptions = [] if corruption is None or not corruption.reads_mean else [corruption]
+        found = [] if self.corruption is None else [self.corruption]
+        corruptions = [corruption for corruption in found if overrides(corruption, "before_training", Corruption)]
         if regularizers or corruptions:
             mean = mean_of().to(self.device, self.dtype)
             with torch.no_grad(), naming([*corruptions, *regularizers], "before training"):
@@ -337,8 +337,9 @@ class Objective(nn.Module):
             z = values["z"]
             compatibility.check_likelihood(self.decoder.likelihood, values["px"], x, self.draws)
             if self.prior is not None:
-                compatibility.check_prior(self.prior, self.prior_distribution(), tuple(z.shape[2:]))
-                compatibility.check_supports(self.prior, self.prior_distribution(), self.encoder, q)
+                p = self.prior_distribution()
+                compatibility.check_prior(self.prior, p, tuple(z.shape[2:]))
+                compatibility.check_supports(self.prior, p, self.encoder, q)
             for name, asking in self._asking.items():
                 penalty = asking(values)
                 compatibility.check_penalty(name, self.regularizers[name], penalty, self.draws, rows)

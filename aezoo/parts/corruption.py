@@ -37,11 +37,6 @@ class Corruption(nn.Module, ABC):
     def forward(self, x: Tensor) -> Tensor:
         """A corrupted copy of ``x``; ``x`` itself is left as it is."""
 
-    @property
-    def reads_mean(self) -> bool:
-        """Whether it does something before training."""
-        return type(self).before_training is not Corruption.before_training
-
     def before_training(self, mean: Tensor) -> None:
         """Called once, without gradients, before the first step of a training, with the mean of its rows (*X)."""
 

@@ -101,9 +101,9 @@ class Regularizer(nn.Module, ABC):
         raise NotImplementedError
 
 
-def overrides(regularizer: nn.Module, method: str) -> bool:
-    """Whether a regularizer does something of its own in a method that others may leave out."""
-    return getattr(type(regularizer), method) is not getattr(Regularizer, method)
+def overrides(part: nn.Module, method: str, kind: type = Regularizer) -> bool:
+    """Whether a part does something of its own in a method that others of its ``kind`` may leave out."""
+    return getattr(type(part), method) is not getattr(kind, method)
 
 
 class Named(Protocol):

@@ -131,7 +131,6 @@ class Trainer:
         self.further: list[Metrics] = []
         """Of single steps."""
         self._lines: list[str] = []
-        self._further: list[str] = []
         self.patience = Patience(config.patience, config.tolerance)
         self.best_weights: dict[str, Tensor] | None = None
         self._record: Record | None = None
@@ -208,7 +207,7 @@ class Trainer:
                 best_epoch=self.patience.best_epoch,
                 sums=sums,
                 lines=tuple(self._lines),
-                further=tuple(self._further),
+                further=tuple(map(json.dumps, self.further)),
                 moves={name: descent.steps for name, descent in self._descents().items()},
                 scalars=scalars,
                 scaler=self.scaler.state_dict(),
@@ -238,7 +237,7 @@ class Trainer:
         state.refuse_senseless(self.batch_size, len(self.train), ("loss", "reconstruction", *self.model.regularizers))
         self.step, self.epoch, self._taken = at.step, at.epoch, at.batches
         self.history, self._lines = state.history, list(at.lines)
-        self.further, self._further = state.further, list(at.further)
+        self.further = state.further
         self.patience.best, self.patience.best_epoch = math.inf if at.best is None else at.best, at.best_epoch
         best = state.under("best/")
         if best:
@@ -311,7 +310,6 @@ class Trainer:
             # which the epoch's record says better
             return
         self.further.append(metrics)
-        self._further.append(json.dumps(metrics))
         self.on_steps(metrics)
 
     def _refuse_broken_weights(self) -> None:
