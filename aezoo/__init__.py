@@ -14,9 +14,10 @@ from aezoo.core.lazy import exporter
 if TYPE_CHECKING:
     from aezoo import data, errors, evaluation, inspection, parts, plots, registry, training
     from aezoo.api import inspect, load, train
-    from aezoo.core.config import Choice, Config, DataSpec, Sizes
+    from aezoo.core.config import Choice, Config, Sizes
     from aezoo.core.options import ModelConfig, PointConfig, TrainConfig, WeightedChoice
     from aezoo.core.schedules import Warmup, Weight
+    from aezoo.core.spec import Column, DataSpec
     from aezoo.data import Dataset
     from aezoo.errors import ZooError
     from aezoo.evaluation import evaluate
@@ -34,8 +35,9 @@ _MODULES = ("data", "errors", "evaluation", "inspection", "parts", "plots", "reg
 _NAMES = {
     "Autoencoder": "aezoo.model.autoencoder",
     "Choice": "aezoo.core.config",
+    "Column": "aezoo.core.spec",
     "Config": "aezoo.core.config",
-    "DataSpec": "aezoo.core.config",
+    "DataSpec": "aezoo.core.spec",
     "Dataset": "aezoo.data",
     "DatasetEntry": "aezoo.registry",
     "Inspection": "aezoo.registry",
@@ -76,6 +78,7 @@ def __dir__() -> list[str]:
 __all__ = [
     "Autoencoder",
     "Choice",
+    "Column",
     "Config",
     "DataSpec",
     "Dataset",

@@ -26,6 +26,9 @@ def train(model: str | Autoencoder = "contractive", data: Any = "digits", **argu
         overwrite: replace a run that is there.
         labels: of the rows, for the linear probe and the pictures.
         data_dir: folder of a dataset that is read from one, such as mnist.
+        layout: what an array of three axes is, ``"image"``, ``"series"`` or ``"table"``; guessed if not given.
+        test: rows to measure on: a share, a number, a file of further rows, or 0 for none; a fifth if not given.
+        train_on: ``"all"`` rows, with neither a test split nor rows held out, or ``"train"``, all but those.
         trackers: objects with training hooks (``aezoo_epoch_end`` ...).
         progress: show it; None shows it on a terminal.
         **options: options of the model and of training, by name (``latent_dim=8, epochs=20``).

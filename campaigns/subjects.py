@@ -288,8 +288,9 @@ def _values(draw: Random, folder: Path) -> tuple[str, Any]:
 
 def _parse(given: tuple[str, Any]) -> None:
     """Any JSON as a config of a model, of training or of data, and any text as a part."""
-    from aezoo.core.config import Config, DataSpec
+    from aezoo.core.config import Config
     from aezoo.core.options import ModelConfig, TrainConfig
+    from aezoo.core.spec import DataSpec
     from aezoo.core.text import read_value
 
     which, values = given

@@ -6,7 +6,7 @@ import torch
 from torch import distributions as td
 from torch import nn
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import KL, Decoder, Gaussian, GaussianEncoder, StandardNormal, Weighted

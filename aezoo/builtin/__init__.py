@@ -31,6 +31,13 @@ def aezoo_networks() -> Iterator[Part]:
         summary="Strided convolutions for images of any size.",
     )
 
+    yield Part(
+        "conv1d",
+        "aezoo.parts.series:conv1d",
+        options + "Conv1dOptions",
+        summary="Strided convolutions over time for series of any length.",
+    )
+
 
 @hookimpl
 def aezoo_activations() -> Iterator[Part]:
@@ -91,6 +98,13 @@ def aezoo_likelihoods() -> Iterator[Part]:
         likelihoods + "Categorical",
         options + "NoOptions",
         summary="Softmax over the discrete levels of each value.",
+    )
+    yield Part(
+        "table",
+        "aezoo.parts.table:Table",
+        options + "TableOptions",
+        summary="A distribution for each column of a mixed table, by its kind; missing values are left out.",
+        references=("Nazábal et al. 2020, Handling incomplete heterogeneous data using VAEs, arXiv:1807.03653",),
     )
 
 

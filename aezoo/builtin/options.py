@@ -35,6 +35,12 @@ class ConvOptions(Config):
     norm: Literal["none", "batch"] = Field("none", description="normalisation before each activation")
 
 
+class Conv1dOptions(ConvOptions):
+    """Options of the network ``conv1d``."""
+
+    kernel: Literal[3, 5, 7] = Field(5, description="width of the kernels")
+
+
 class ScaleOptions(Config):
     """Options of the likelihoods with a scale."""
 
@@ -47,6 +53,18 @@ class ScaleOptions(Config):
     mean: Literal["linear", "sigmoid"] = Field(
         "linear", description="the network's output, or its sigmoid, for data in [0, 1]"
     )
+
+
+class TableOptions(Config):
+    """Options of the likelihood ``table``."""
+
+    numbers: Literal["gaussian", "laplace", "student"] = Field(
+        "gaussian", description="of numbers and dates: Gaussian, Laplace, or Student's t of 3 degrees of freedom"
+    )
+    counts: Literal["negative-binomial", "poisson", "zero-inflated"] = Field(
+        "negative-binomial", description="of counts: negative binomial, Poisson, or the first with further zeros"
+    )
+    min_log_scale: float = Field(-3.0, ge=-20, le=0, description="lower bound of the log-scales of numbers")
 
 
 class LaplacePriorOptions(Config):

@@ -6,7 +6,7 @@ import click
 
 import aezoo
 from aezoo import registry
-from aezoo.cli import check, cite, find, inspect, new, resume, train, use
+from aezoo.cli import check, cite, find, inspect, new, resume, score, tables, train, use
 from aezoo.errors import PluginError, near_misses
 
 
@@ -77,7 +77,10 @@ for command in (
     use.encode,
     use.reconstruct,
     use.sample,
-    use.score,
+    score.score,
+    score.calibrate,
+    tables.impute,
+    tables.describe,
     find.list_,
     find.show,
     cite.cite,

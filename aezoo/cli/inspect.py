@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from aezoo import registry
-from aezoo.cli.options import ConfigOption, Sectioned, given, shown
+from aezoo.cli.options import ConfigOption, Sectioned, device, given, seed, shown
 from aezoo.cli.output import as_json, figure, note, note_broken, print_json, print_table
-from aezoo.cli.use import data_options, device, seed
+from aezoo.cli.use import data_options
 from aezoo.errors import UsageError, ZooError
 
 if TYPE_CHECKING:

@@ -6,6 +6,7 @@ import functools
 import json
 import sys
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 from typing import Any, Literal, TypeVar, cast
 
 import click
@@ -103,3 +104,12 @@ def note_slow() -> None:
         if plugin.is_slow:
             remedy = f"AEZOO_DISABLE_PLUGINS={plugin.name} leaves it out"
             note(f"{plugin.title} took {plugin.seconds:.1f} s to import: {remedy}")
+
+
+def write_rows(path: Path, columns: dict[str, Any]) -> Path:
+    """Writes a text table of named columns, whole or not at all."""
+    from aezoo.core.files import write_whole
+    from aezoo.data.tables.decode import write_csv
+
+    write_whole(path, lambda beside: write_csv(beside, columns))
+    return path

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 DEFAULT_MODEL = "contractive"
 # what a config file may hold beside the options of the model and of training
-IN_FILE = ("model", "data", "data_dir", "labels", "out", "seeds")
+IN_FILE = ("model", "data", "data_dir", "labels", "out", "seeds", "layout", "test", "train_on")
 # a hundred times what all options take
 MOST_CONFIG = 256 << 10
 MOST_DOTS = 100
@@ -50,6 +50,9 @@ class TrainCommand(Sectioned):
 @click.option("--data", metavar="NAME|FILE", help="Dataset, or .npy, .safetensors, .npz, .csv, IDX. [default: digits]")
 @click.option("--data-dir", metavar="FOLDER", help="Folder of a dataset read from one, such as mnist.")
 @click.option("--labels", metavar="FILE", help="Labels of the rows of a data file (.npy, or one a line).")
+@click.option("--layout", type=click.Choice(["image", "series", "table"]), help="What three axes are. [guessed]")
+@click.option("--test", metavar="SHARE|ROWS|FILE", help="Rows to measure on; 0 for none. [default: a fifth]")
+@click.option("--train-on", type=click.Choice(["train", "all"]), help="All rows, or [train] all but those held out.")
 @click.option("--out", metavar="FOLDER", help="The run's folder. [default: runs/MODEL-DATA, numbered if it exists]")
 @click.option("--overwrite", is_flag=True, help="Replace the run that --out holds.")
 @click.option(
@@ -71,6 +74,8 @@ def train(ctx: click.Context, /, overwrite: bool, as_json: bool, **arguments: An
     from aezoo.runs import repeats
 
     dataset = _open_data(arguments, settings, source)
+    if (arguments["train_on"] or settings.get("train_on")) == "all":
+        options = {"validation": 0, **options}
     out = arguments["out"] or settings.get("out") or _free_folder(name, dataset.spec.name)
     seeds = settings.get("seeds") if arguments["seeds"] is None else arguments["seeds"]
     try:
@@ -177,14 +182,17 @@ def _run_settings(run: dict[str, Any], path: str) -> tuple[dict[str, Any], dict[
 
 def _open_data(arguments: dict[str, Any], settings: dict[str, Any], source: dict[str, Any] | None) -> Any:
     """The data that the command line names, or else the settings; theirs is left aside where it names other data."""
-    from aezoo.data import open_data, reopen
+    from aezoo.data import reopen
+    from aezoo.runs.job import Job
 
     if arguments["data"]:
         settings, source = {}, None
     labels, data_dir = (arguments[place] or settings.get(place) for place in ("labels", "data_dir"))
-    if source is not None:
+    layout, test, train_on = (arguments[place] or settings.get(place) for place in ("layout", "test", "train_on"))
+    if source is not None and not (layout or test or train_on):
         return reopen(source, labels=labels, data_dir=data_dir)
-    return open_data(arguments["data"] or settings.get("data") or "digits", labels=labels, data_dir=data_dir)
+    name = arguments["data"] or settings.get("data") or (source or {}).get("name") or "digits"
+    return Job(name, labels=labels, data_dir=data_dir, layout=layout, test=test, train_on=train_on or "train").opened()
 
 
 def _from_file(settings: dict[str, Any], flags: dict[str, str], name: str) -> dict[str, Any]:

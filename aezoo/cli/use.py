@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from aezoo.cli.output import as_json, figure, print_json, print_table
+from aezoo.cli.options import device, seed
+from aezoo.cli.output import as_json, figure, print_json, print_table, write_rows
 from aezoo.errors import UsageError
 
 if TYPE_CHECKING:
@@ -16,11 +17,6 @@ if TYPE_CHECKING:
 
 F = TypeVar("F", bound=Callable[..., Any])
 SPLITS = ("train", "validation", "test", "all")
-device = click.option("--device", default="auto", show_default=True, help="auto, cpu, cuda or cuda:N.")
-seed = click.option(
-    "--seed", type=click.IntRange(0, 2**63 - 1), default=0, show_default=True, help="Seed of the draws."
-)
-
 
 corrupting = click.option(
     "--corruption",
@@ -44,7 +40,7 @@ def data_options(split: str) -> Callable[[F], F]:
     return add
 
 
-def _each(function: Callable[..., Any], split: Split, what: str, draws: int | None, seed: int) -> Any:
+def each(function: Callable[..., Any], split: Split, what: str, draws: int | None, seed: int) -> Any:
     """What ``function`` gives for every row, as one array; rows are read piece by piece, with progress."""
     import torch
 
@@ -62,8 +58,10 @@ def _each(function: Callable[..., Any], split: Split, what: str, draws: int | No
     return torch.cat(pieces).numpy()
 
 
-def _write(out: str | None, run: str, name: str, values: Any) -> Path:
-    """Saves an array as .npy or .csv; by default beside the checkpoint."""
+def write_array(
+    out: str | None, run: str, name: str, values: Any, columns: Callable[[Any], dict[str, Any]] | None = None
+) -> Path:
+    """Saves an array as .npy or .csv, of named ``columns`` where they are known; by default beside the checkpoint."""
     import numpy as np
 
     from aezoo.training import write_whole
@@ -73,6 +71,8 @@ def _write(out: str | None, run: str, name: str, values: Any) -> Path:
     if path.suffix not in (".npy", ".csv"):
         raise UsageError(f"--out {path} must end in .npy or .csv.")
     array = np.asarray(values)
+    if columns is not None and path.suffix == ".csv":
+        return write_rows(path, columns(array))
 
     def save(beside: Path) -> None:
         if path.suffix == ".npy":
@@ -84,7 +84,8 @@ def _write(out: str | None, run: str, name: str, values: Any) -> Path:
     return path
 
 
-def _report(path: Path, values: Any, as_json: bool) -> None:
+def report(path: Path, values: Any, as_json: bool) -> None:
+    """Says what was written."""
     shape = list(values.shape)
     if as_json:
         print_json({"out": str(path), "shape": shape})
@@ -154,18 +155,22 @@ def _apply(
         raise UsageError("--draws and --corruption: give one of them, rows are restored at the posterior's mean.")
     if draws is not None and out is not None and out.endswith(".csv"):
         raise UsageError("draws have an axis more than a table: write them to a .npy file.")
+    from aezoo.data.tables.decode import decoded
     from aezoo.runs.open import open_run, rows_of, splits_of
 
     model, header = open_run(run, device)
     rows = rows_of(splits_of(run, header, data, data_dir=data_dir), split)
     if corruption is None:
-        values = _each(getattr(model, method), rows, method, draws, seed)
+        values = each(getattr(model, method), rows, method, draws, seed)
     else:
         from aezoo.evaluation import restored
 
         # one call, since pieces with one seed would all get the same noise
         values = restored(model, rows.rows(), corruption=corruption, seed=seed).restored.cpu().numpy()
-    _report(_write(out, run, name, values), values, as_json)
+    # reconstructions of a table are a table
+    table = method == "reconstruct" and model.spec.columns
+    columns = (lambda array: decoded(array, model.spec)) if table else None
+    report(write_array(out, run, name, values, columns), values, as_json)
 
 
 def out_option(default: str) -> Callable[[F], F]:
@@ -214,34 +219,4 @@ def sample(run: str, count: int, noise: bool, out: str | None, seed: int, device
 
     model, _ = open_run(run, device)
     values = model.sample(count, seed=seed, noise=noise).numpy()
-    _report(_write(out, run, "samples.npy", values), values, as_json)
-
-
-@click.command()
-@on_rows("standard output, one a line")
-def score(
-    run: str,
-    split: str,
-    data: str | None,
-    data_dir: str | None,
-    out: str | None,
-    draws: int | None,
-    seed: int,
-    device: str,
-    as_json: bool,
-) -> None:
-    """Print one anomaly score a row, in nats: the negative log-likelihood at the code's mean, KL divergence included.
-
-    With --draws it is the negative log-likelihood bound.
-    """
-    from aezoo.runs.open import open_run, rows_of, splits_of
-
-    model, header = open_run(run, device)
-    rows = rows_of(splits_of(run, header, data, data_dir=data_dir), split)
-    values = _each(model.score, rows, "score", draws, seed)
-    if out:
-        _report(_write(out, run, "", values), values, as_json)
-    elif as_json:
-        print_json([float(value) for value in values])
-    else:
-        click.echo("\n".join(f"{value:.6g}" for value in values))
+    report(write_array(out, run, "samples.npy", values), values, as_json)

@@ -1,4 +1,4 @@
-"""The frozen, strict bases of all configs, and the description of the data that a model is built for.
+"""The frozen, strict bases of all configs.
 
 Nothing here knows torch, so that commands which only look things up stay fast.
 """
@@ -6,8 +6,7 @@ Nothing here knows torch, so that commands which only look things up stay fast.
 from __future__ import annotations
 
 import json
-import math
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -197,47 +196,3 @@ def chosen(value: Any, kind: type[Choice]) -> Any:
 
 def _plain(value: Any) -> str:
     return value if isinstance(value, str) else json.dumps(value)
-
-
-class DataSpec(Config):
-    """What a model must know of its data to be built: the shape of one datum, its range, its meaning.
-
-    ``shape`` is ``(D,)`` for a table and ``(C, H, W)`` for images. ``low`` and ``high`` bound the raw values where
-    they are known for every datum to come, not only for those seen. ``levels`` is the number of distinct values, from
-    ``low`` to ``high`` in equal steps, of discrete data. ``scaling`` is what preprocessing ``auto`` means for it.
-
-    Examples:
-        >>> spec = aezoo.DataSpec(shape=(1, 8, 8), low=0, high=16, scaling="scale")
-        >>> spec.size, spec.is_image
-        (64, True)
-    """
-
-    name: str = "data"
-    shape: Sizes
-    low: float | None = None
-    high: float | None = None
-    levels: int | None = Field(None, ge=2, le=65536)
-    classes: int | None = Field(None, ge=1)
-    scaling: Literal["none", "scale", "standardize", "minmax"] = "standardize"
-
-    @model_validator(mode="after")
-    def _consistent(self) -> Self:
-        if not self.shape:
-            raise ValueError("the shape of one datum needs at least one axis")
-        if (self.low is None) != (self.high is None):
-            raise ValueError("low and high are given together or not at all")
-        if self.low is not None and self.high is not None and not self.low < self.high:
-            raise ValueError("low must be below high")
-        if self.scaling == "scale" and self.low is None:
-            raise ValueError("scaling 'scale' needs low and high")
-        return self
-
-    @property
-    def size(self) -> int:
-        """D, the number of values of one datum."""
-        return math.prod(self.shape)
-
-    @property
-    def is_image(self) -> bool:
-        """Whether one datum is (C, H, W)."""
-        return len(self.shape) == 3

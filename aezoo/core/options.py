@@ -178,7 +178,7 @@ MAY_CHANGE = ("epochs", "save_every", "device")
 
 PLACES = (
     *("model", "data", "data_dir", "labels", "out", "overwrite", "config", "json", "trackers", "progress", "help"),
-    *("seeds", "settings", "together"),
+    *("seeds", "settings", "together", "layout", "test", "train_on"),
 )
 """Names that a command or ``aezoo.train`` takes for itself, so that no model can have an option of that name."""
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 from aezoo.core.lazy import exporter
 
 if TYPE_CHECKING:
-    from aezoo.core.config import DataSpec
+    from aezoo.core.spec import DataSpec
     from aezoo.data.binarize import binarized
     from aezoo.data.dataset import Dataset, Split, Splits
     from aezoo.data.digest import digest_of
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from aezoo.data.preprocess import Preprocess, make_preprocess, scaled_spec
 
 _HOMES = {
-    "DataSpec": "aezoo.core.config",
+    "DataSpec": "aezoo.core.spec",
     "Dataset": "aezoo.data.dataset",
     "Preprocess": "aezoo.data.preprocess",
     "Split": "aezoo.data.dataset",

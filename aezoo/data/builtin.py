@@ -10,8 +10,8 @@ from pathlib import Path
 
 import numpy as np
 
-from aezoo.core.config import DataSpec
 from aezoo.core.mapped import physical_memory
+from aezoo.core.spec import DataSpec
 from aezoo.data.binarize import Binarize, binarized
 from aezoo.data.dataset import Dataset
 from aezoo.data.formats.guard import NDArray

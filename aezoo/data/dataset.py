@@ -17,9 +17,11 @@ from torch import Tensor
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset
 
-from aezoo.core.arrays import as_array, as_rows, as_tensor, check_finite
-from aezoo.core.config import DataSpec
+from aezoo.core.arrays import as_array, as_rows, as_tensor
 from aezoo.core.mapped import Array, in_large_pages, mapped, physical_memory, rows_at
+from aezoo.core.spec import DataSpec
+from aezoo.data.checks import check_rows
+from aezoo.data.describe import Description, describe
 from aezoo.errors import DataError, UsageError
 
 Index = np.ndarray[Any, np.dtype[np.int64]]
@@ -67,9 +69,11 @@ class Dataset:
         self.labels, self.label_names = _numbered(labels, len(self), spec)
         self.source = dict(source or {})
         self.truth = dict(truth or {})
+        self.notes: list[str] = []
+        """What a user should know of how the data was read, a line each."""
         self.noisy = None if noisy is None else _beside(noisy, self.x, spec)
         self.rates = None if rates is None else _probabilities(rates, self.x, spec)
-        self.test = _drawn(len(self), len(self) // 5, 0) if test is None else _indices(test, len(self), spec)
+        self.test = drawn(len(self), len(self) // 5, 0) if test is None else _indices(test, len(self), spec)
 
     def __len__(self) -> int:
         return len(self.x)
@@ -84,7 +88,9 @@ class Dataset:
     def _with(self, x: Any, spec: DataSpec, **more: Any) -> Dataset:
         names, numbers = self.label_names, self.labels
         labels = numbers if names is None or numbers is None else [names[number] for number in numbers]
-        return Dataset(x, labels, spec=spec, test=self.test, source=self.source, truth=self.truth, **more)
+        made = Dataset(x, labels, spec=spec, test=self.test, source=self.source, truth=self.truth, **more)
+        made.notes = self.notes
+        return made
 
     @cached_property
     def as_seen(self) -> Dataset:
@@ -100,9 +106,13 @@ class Dataset:
         inside = np.ones(len(self), dtype=bool)
         inside[self.test] = False
         count = _validation_size(validation, len(self) - len(self.test), self.spec.name)
-        held_out = np.sort(np.flatnonzero(inside)[_drawn(len(self) - len(self.test), count, seed)])
+        held_out = np.sort(np.flatnonzero(inside)[drawn(len(self) - len(self.test), count, seed)])
         inside[held_out] = False
         return Splits(Split(self, np.flatnonzero(inside)), Split(self, held_out), Split(self, np.sort(self.test)))
+
+    def describe(self) -> Description:
+        """What was understood of it: rows, columns, kinds, ranges, and what a model takes for it."""
+        return describe(self)
 
     def all(self) -> Split:
         """Every row, in order."""
@@ -211,7 +221,7 @@ class _Rows(TorchDataset[Tensor]):
             return _taken(self.x, np.array([row]))[0]
         what = f"{self.spec.name}, item {row}"
         rows, _ = as_rows(_datum(self.x[row], what)[None], self.spec.shape, what, BUILT)
-        check_finite(rows, self.spec.name, first=row)
+        check_rows(rows, self.spec, self.spec.name, first=row)
         return as_tensor(rows)[0]
 
 
@@ -243,7 +253,7 @@ def _checked(x: Any, spec: DataSpec) -> Any:
     # before a pass over them
     if len(rows) * BYTES_OF_NUMBERS > physical_memory():
         raise DataError(f"{spec.name} has {len(rows):,} rows, more than this machine can number: give it fewer.")
-    check_finite(rows, spec.name)
+    check_rows(rows, spec, spec.name)
     return rows.detach() if isinstance(rows, Tensor) else rows
 
 
@@ -261,7 +271,7 @@ def _beside(noisy: Any, x: Any, spec: DataSpec) -> Array:
     rows, _ = as_rows(noisy, spec.shape, f"the noisy rows of {spec.name}", BUILT)
     if len(rows) != len(x):
         raise DataError(f"{spec.name} has {len(x)} clean rows and {len(rows)} noisy ones: pairs are as many of each.")
-    check_finite(rows, f"the noisy rows of {spec.name}")
+    check_rows(rows, spec, f"the noisy rows of {spec.name}")
     return rows.detach() if isinstance(rows, Tensor) else rows
 
 
@@ -339,7 +349,7 @@ def _indices(test: Any, rows: int, spec: DataSpec) -> Index:
     return index.astype(np.int64)
 
 
-def _drawn(rows: int, count: int, seed: int) -> Index:
+def drawn(rows: int, count: int, seed: int) -> Index:
     """``count`` different row numbers (count,): the first of a random order of all of them."""
     # the short type holds many rows in half the memory, and is shuffled alike
     order = np.arange(rows, dtype=np.int32 if rows < 2**31 else np.int64)

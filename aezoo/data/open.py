@@ -11,14 +11,19 @@ import torch
 
 from aezoo import registry
 from aezoo.core.config import Config
+from aezoo.core.spec import DataSpec
 from aezoo.core.text import split_choice
 from aezoo.data import builtin
 from aezoo.data import options as choices
 from aezoo.data.binarize import binarized
 from aezoo.data.dataset import Dataset
-from aezoo.data.formats import arrays, idx, safetensors, table
+from aezoo.data.formats import arrays, idx, safetensors
 from aezoo.data.formats.labels import read_labels
 from aezoo.data.infer import from_arrays
+from aezoo.data.tables import read
+from aezoo.data.tables.files import ARROW, PARQUET, is_frame
+from aezoo.data.tables.text import PACKED
+from aezoo.data.tested import tested
 from aezoo.errors import STOPS, DataError, PluginError, UsageError, ZooError
 
 Reader = tuple[type[Config], Callable[..., Dataset]]
@@ -26,22 +31,31 @@ READERS: dict[str, Reader] = {
     ".npy": (choices.NpyOptions, arrays.npy),
     ".safetensors": (choices.SafetensorsOptions, safetensors.safetensors),
     ".npz": (choices.NpzOptions, arrays.npz),
-    ".csv": (choices.CsvOptions, table.csv_table),
-    ".tsv": (choices.CsvOptions, table.csv_table),
+    **dict.fromkeys((".csv", ".tsv", ".tab"), (choices.CsvOptions, read.text_table)),
+    **dict.fromkeys((*PARQUET, *ARROW), (choices.TableFileOptions, read.table_file)),
 }
+NO_ARRAYS = (Dataset, torch.utils.data.Dataset, torch.utils.data.DataLoader, bytes, dict, set, type)
+PACKED_TEXT = tuple(f"{end}{packed}" for end in (".csv", ".tsv", ".tab") for packed in PACKED)
 IDX: Reader = (choices.IdxFileOptions, idx.idx)
 IDX_ENDS = ("ubyte", ".idx", "ubyte.gz", ".idx.gz")
 
 
 def open_data(
-    data: Any, *, labels: Any = None, data_dir: str | os.PathLike[str] | None = None, **options: Any
+    data: Any,
+    *,
+    labels: Any = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    like: DataSpec | None = None,
+    **options: Any,
 ) -> Dataset:
     """The dataset that ``data`` is or names.
 
-    ``data`` is a registered name or a path to a .npy, .safetensors, .npz, .csv, .tsv or IDX file or a folder of IDX
-    files, either with options in the text ("swiss-roll,noise=0.1", "flowers.csv,label=species") or as keywords; or it
-    is an array, a tensor, nested lists, a torch dataset, or a Dataset already. ``labels`` are those of an array or of
-    a file that has none, or the path of a file of labels. ``data_dir`` is the folder of a named dataset that reads one.
+    ``data`` is a registered name or a path to a .npy, .safetensors, .npz, .csv, .tsv, .parquet, .arrow, .feather or IDX
+    file or a folder of IDX or Parquet files, either with options in the text ("swiss-roll,noise=0.1",
+    "flowers.csv,label=species") or as keywords; or it is an array, a tensor, nested lists, a data frame, an Arrow
+    table, a torch dataset, or a Dataset already. ``labels`` are those of an array or of a file that has none, or the
+    path of a file of labels. ``data_dir`` is the folder of a named dataset that reads one. ``like`` is what a model was
+    built for (``model.spec``): the columns of a table are matched to its by name, and their values are coded as there.
     Any data takes the option ``binarize`` ("digits,binarize=static"), see ``binarized``; a path takes ``clean``, that
     of the clean rows which are to be restored from its own ("noisy.npy,clean=clean.npy").
     Raises UnknownNameError, UsageError for options that do not fit, DataError for data that is missing or malformed.
@@ -57,7 +71,7 @@ def open_data(
         aezoo.errors.DataError: no file 'no-such.npy': check the path.
     """
     if not isinstance(data, (str, os.PathLike)):
-        return _in_memory(data, labels, data_dir, options)
+        return _in_memory(data, labels, data_dir, options, like)
     name, given = os.fspath(data), dict(options)
     if isinstance(data, str) and (data in registry.datasets or not _exists(data)):
         name, given = _parsed(data, options)
@@ -66,7 +80,7 @@ def open_data(
             raise UsageError(f"{name!r} is a path already: leave --data-dir out.")
         how = {} if Path(name).is_dir() else _without_binarize(given)
         clean = given.pop("clean", None)
-        return _in_ones(_paired(_from_path(Path(name), labels, given), clean), how)
+        return _in_ones(_paired(_from_path(Path(name), labels, given, like), clean), how)
     if labels is not None:
         raise UsageError(f"the dataset {name!r} brings its own labels: leave labels out.")
     own = "binarize" in registry.datasets[name].options.keys()  # noqa: SIM118 - not a mapping
@@ -102,7 +116,13 @@ def _in_ones(dataset: Dataset, how: dict[str, Any]) -> Dataset:
     return found
 
 
-def reopen(source: dict[str, Any], *, labels: Any = None, data_dir: str | os.PathLike[str] | None = None) -> Dataset:
+def reopen(
+    source: dict[str, Any],
+    *,
+    labels: Any = None,
+    data_dir: str | os.PathLike[str] | None = None,
+    like: DataSpec | None = None,
+) -> Dataset:
     """The dataset whose ``source`` was recorded; ``labels`` and ``data_dir`` replace the recorded ones.
 
     Raises as ``open_data``, and UsageError when the data was given in Python, so that nothing says where it is.
@@ -124,7 +144,16 @@ def reopen(source: dict[str, Any], *, labels: Any = None, data_dir: str | os.Pat
     options = {key: value for key, value in given.items() if key != "labels"}
     if data_dir is not None:
         options.pop("folder", None)
-    return open_data(name, labels=labels or known, data_dir=data_dir, **options)
+    dataset = open_data(name, labels=labels or known, data_dir=data_dir, like=like, **options)
+    return with_test(dataset, source["test"]) if "test" in source else dataset
+
+
+def with_test(dataset: Dataset, test: Any) -> Dataset:
+    """The dataset with other rows to measure on: a share, a number, a file of further rows, or 0 for none.
+
+    Raises UsageError and DataError as ``open_data``.
+    """
+    return tested(dataset, test, lambda path: open_data(path, like=dataset.spec))
 
 
 def _parsed(text: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -180,40 +209,65 @@ def _from_name(name: str, given: dict[str, Any], data_dir: str | os.PathLike[str
     return dataset
 
 
-def _from_path(path: Path, labels: Any, given: dict[str, Any]) -> Dataset:
+def _from_path(path: Path, labels: Any, given: dict[str, Any], like: DataSpec | None = None) -> Dataset:
     if not _exists(str(path)):
         raise DataError(f"no file {str(path)!r}: check the path.")
     lower = path.name.lower()
     is_idx = lower.endswith(IDX_ENDS)
     reader = IDX if is_idx else READERS.get(path.suffix.lower())
     key = "path"
+    if lower.endswith(PACKED_TEXT):
+        reader = READERS[".csv"]
     if path.is_dir():
         key, reader = "folder", (choices.IdxOptions, builtin.idx_folder)
+        if any(file.suffix in PARQUET for file in path.rglob("*")):
+            key, reader = "path", READERS[PARQUET[0]]
     if reader is None:
         raise DataError(
-            f"{str(path)!r} is of no known kind: give .npy, .safetensors, .npz, .csv, .tsv or IDX (...-ubyte, .idx) "
-            "files."
+            f"{str(path)!r} is of no known kind: give .npy, .safetensors, .npz, .csv, .tsv, .parquet, .arrow, "
+            f".feather or "
+            "IDX (...-ubyte, .idx) files."
         )
     labels_path = str(Path(labels).absolute()) if isinstance(labels, (str, os.PathLike)) else None
     if labels_path is not None:
         given, labels = ({**given, "labels": labels_path}, None) if is_idx else (given, read_labels(labels_path))
-    kind, read = reader
+    kind, load = reader
+    if "layout" in kind.model_fields:
+        given = {**_layout_of(like), **given}
     parsed = kind.parse({**given, key: str(path)}, owner=str(path))
     chosen = {name: getattr(parsed, name) for name in parsed.keys()}  # noqa: SIM118
-    dataset = read(**chosen)
+    extra = {"like": like} if issubclass(kind, choices.TableOptions) else {}
+    dataset = load(**chosen, **extra)
     if labels is not None:
         if dataset.labels is not None:
             raise UsageError(f"{path} has labels of its own: leave labels out.")
-        dataset = from_arrays(dataset.x, labels, dataset.spec.name, dataset.test)
+        dataset = _labelled(dataset, labels)
     del chosen[key]
+    plain = parsed.model_dump(mode="json")
     dataset.source = {
         "name": str(path.absolute()),
-        "options": {name: value for name, value in chosen.items() if value is not None},
+        "options": {name: plain[name] for name, value in chosen.items() if value != kind.model_fields[name].default},
     } | ({} if is_idx or labels_path is None else {"labels": labels_path})
     return dataset
 
 
-def _in_memory(data: Any, labels: Any, data_dir: Any, options: dict[str, Any]) -> Dataset:
+def _labelled(dataset: Dataset, labels: Any) -> Dataset:
+    """The rows of a file with labels that stand in another."""
+    if not dataset.spec.columns:
+        return from_arrays(dataset.x, labels, dataset.spec.name, dataset.test)
+    made = Dataset(dataset.x, labels, spec=dataset.spec, test=dataset.test)
+    made.notes = dataset.notes
+    return made
+
+
+def _in_memory(data: Any, labels: Any, data_dir: Any, options: dict[str, Any], like: DataSpec | None) -> Dataset:
+    if is_frame(data) and data_dir is None:
+        dataset = read.table_frame(data, choices.TableOptions.parse(options, owner=type(data).__name__), like)
+        return dataset if labels is None else _labelled(dataset, labels)
+    is_array = data is not None and not isinstance(data, NO_ARRAYS)
+    if is_array and options.keys() <= {"layout"} and data_dir is None:
+        chosen = choices.ArrayOptions.parse({**_layout_of(like), **options}, owner=type(data).__name__)
+        return from_arrays(data, labels, layout=chosen.layout)
     if data_dir is not None or options:
         extra = "--data-dir" if data_dir is not None else f"option {next(iter(options))!r}"
         raise UsageError(f"{extra} is for data given by name or path, not for {type(data).__name__}: leave it out.")
@@ -228,6 +282,13 @@ def _in_memory(data: Any, labels: Any, data_dir: Any, options: dict[str, Any]) -
     if isinstance(data, torch.utils.data.DataLoader):
         raise UsageError("data is a DataLoader: give the torch dataset that it reads; aezoo makes batches itself.")
     return from_arrays(data, labels)
+
+
+def _layout_of(like: DataSpec | None) -> dict[str, str]:
+    """The layout of arrays for a model that has learned from such."""
+    if like is None or len(like.shape) == 1:
+        return {}
+    return {"layout": "series" if like.series else "image"} if like.series or like.is_image else {}
 
 
 def _looks_like_path(name: str) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import BeforeValidator, Field, ValidationInfo, field_validator
 
-from aezoo.core.config import Config
+from aezoo.core.config import Config, listed
+from aezoo.core.spec import KINDS, Kind
 
 Rows = Annotated[int, Field(ge=1, le=100_000_000, description="number of rows drawn")]
 Seed = Annotated[int, Field(ge=0, lt=2**32, description="seed of the draw")]
@@ -14,6 +15,10 @@ Noise = Annotated[float, Field(ge=0.0, description="standard deviation of the Ga
 Binarize = Annotated[
     Literal["none", "static", "dynamic"],
     Field(description="draw zeros and ones by the grey values: once, or for training afresh each time"),
+]
+ArrayLayout = Annotated[
+    Literal["auto", "image", "series", "table"],
+    Field(description="what three axes are: grey images (N, H, W), windows (N, steps, channels), or columns; guessed"),
 ]
 FilePath = Annotated[str, Field(min_length=1, description="the file")]
 
@@ -103,29 +108,95 @@ class NpyOptions(Config):
     """A .npy file; it stays on disk and is read as it is needed."""
 
     path: FilePath
+    layout: ArrayLayout = "auto"
+
+
+class ArrayOptions(Config):
+    """An array in memory."""
+
+    layout: ArrayLayout = "auto"
 
 
 class SafetensorsOptions(Config):
     """A .safetensors file with a tensor x (and y, its labels); it stays on disk and is read as it is needed."""
 
     path: FilePath
+    layout: ArrayLayout = "auto"
 
 
 class NpzOptions(Config):
     """A .npz file with an array x (and y, its labels), or with x_train and x_test."""
 
     path: FilePath
+    layout: ArrayLayout = "auto"
 
 
-class CsvOptions(Config):
-    """A table of numbers as text."""
+def _texts(value: Any) -> Any:
+    """``"a;b"`` as well as a list; a number is its text."""
+    if isinstance(value, str):
+        return tuple(part.strip() for part in value.split(";"))
+    return tuple(f"{one:g}" if isinstance(one, float) else str(one) for one in listed(value))
+
+
+def _kinds(value: Any) -> Any:
+    """``"zip:category;size:ordinal:small<large"`` as well as a mapping of names to such words."""
+    if isinstance(value, str):
+        parts = [part.partition(":") for part in value.split(";")]
+        value = {name.strip(): word.strip() for name, _, word in parts}
+    if not isinstance(value, dict) or not all(isinstance(word, str) for word in value.values()):
+        raise ValueError("kinds are written NAME:KIND;NAME:KIND")
+    for word in value.values():
+        kind_of(word)
+    return value
+
+
+def kind_of(word: str) -> tuple[Kind, tuple[str, ...]]:
+    """``"ordinal:small<large"`` as a kind and its levels in order; raises ValueError for no kind."""
+    kind, _, levels = word.partition(":")
+    if kind not in KINDS:
+        raise ValueError(f"{kind!r} is no kind of column: use {', '.join(KINDS)}")
+    return kind, tuple(level.strip() for level in levels.split("<")) if levels else ()
+
+
+Names = Annotated[tuple[str, ...], BeforeValidator(_texts)]
+
+
+class TableOptions(Config):
+    """What a user says of a table."""
+
+    label: str | int | None = Field(None, description="name or index of the column that holds the label")
+    columns: Names = Field((), description="names of the columns to learn from, such as age;income; all if not given")
+    drop: Names = Field((), description="names of columns to leave out, such as id;name")
+    index: str | int | None = Field(None, description="name or index of a column that numbers or names the rows")
+    missing: Names = Field((), description="what stands for a missing value beside empty cells, such as -999;unknown")
+    kinds: Annotated[dict[str, str], BeforeValidator(_kinds)] = Field(
+        {},
+        description="what columns are, such as zip:category;visits:count;size:ordinal:small<large: number, count, "
+        "date, "
+        "binary, ordinal or category; found out if not given",
+    )
+    levels: int = Field(256, ge=2, le=10_000, description="a column of more different words is set aside")
+    unseen: Literal["error", "missing"] = Field(
+        "error", description="what a word is that no row to learn from held: an error, or a missing value"
+    )
+
+
+class TableFileOptions(TableOptions):
+    """A table in a file that says what its columns are."""
 
     path: FilePath
-    label: str | int | None = Field(None, description="name or index of the column that holds the label")
+
+
+class CsvOptions(TableOptions):
+    """A table as text."""
+
+    path: FilePath
     delimiter: str | None = Field(
         None, min_length=1, max_length=1, description="what stands between cells; comma, semicolon or tab if not given"
     )
     header: bool | None = Field(None, description="whether line 1 names the columns; found out if not given")
+    decimal: Literal[".", ","] | None = Field(None, description="what stands before decimals; found out if not given")
+    encoding: str = Field("utf-8", min_length=1, description="how letters are stored, such as latin-1 or utf-16")
 
 
 class IdxFileOptions(Config):

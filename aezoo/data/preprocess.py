@@ -11,7 +11,7 @@ from typing import Any, Literal, Self
 import torch
 from torch import Tensor
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError, DataError, UsageError
 from aezoo.parts import Scaling
 
@@ -22,8 +22,8 @@ KINDS: tuple[Kind, ...] = ("none", "scale", "standardize", "minmax")
 class Preprocess(Scaling):
     """An affine map of every value, ``(x - shift) * scale``, whose float64 buffers are saved with the weights.
 
-    The buffers have their final shape from construction: (D,) for a fitted map of a table, (C, 1, 1) for one of
-    images, () for a map that is not fitted. They stay float64 when the model is cast to another dtype.
+    The buffers have their final shape from construction: (D,) for a fitted map of a table, (1, C) for one of series,
+    (C, 1, 1) for one of images, () for a map that is not fitted. They stay float64 when the model is cast.
 
     Examples:
         >>> scale = aezoo.data.Preprocess("scale", aezoo.DataSpec(shape=(2,), low=0, high=16))
@@ -36,12 +36,19 @@ class Preprocess(Scaling):
         self.kind = kind
         self.clip = clip
         self._size = spec.size
+        # levels and counts are what they are
+        self._holes = any(column.holes for column in spec.columns)
+        self._kept = [i for i, column in enumerate(spec.columns) if not column.scaled]
         low, high = _range(spec) if kind == "scale" else (0.0, 1.0)
         # a map that changes nothing costs nothing
         self._unchanged = kind in ("none", "scale") and (low, high) == (0.0, 1.0)
         shape: tuple[int, ...] = ()
+        self._pooled: tuple[int, ...] = ()
         if kind in ("standardize", "minmax"):
-            shape = spec.shape if len(spec.shape) == 1 else (spec.shape[0], *(1 for _ in spec.shape[1:]))
+            # of a table each column, of a series (T, C) each channel, of images (C, H, W) each channel
+            axis = 1 if spec.series else 0
+            shape = tuple(size if i == axis else 1 for i, size in enumerate(spec.shape))
+            self._pooled = tuple(i + 1 for i in range(len(shape)) if i != axis)
         self.register_buffer("shift", torch.full(shape, low, dtype=torch.float64))
         self.register_buffer("scale", torch.full(shape, 1.0 / (high - low), dtype=torch.float64))
         self.fitted = torch.tensor(kind in ("none", "scale"))
@@ -71,28 +78,35 @@ class Preprocess(Scaling):
         """
         if self.kind in ("none", "scale"):
             return
-        count, mean, squares = 0, torch.zeros_like(self.shift), torch.zeros_like(self.shift)
+        count, mean, squares = torch.zeros_like(self.shift), torch.zeros_like(self.shift), torch.zeros_like(self.shift)
+        any_rows = False
         low, high = torch.full_like(mean, torch.inf), torch.full_like(mean, -torch.inf)
-        axes = (0, *range(2, mean.dim() + 1))
+        axes = (0, *self._pooled)
         for batch in batches:
             rows = batch.to(self.shift)
-            n = rows.numel() // mean.numel()
-            if n == 0:
+            if not len(rows):
                 continue
-            low = torch.minimum(low, rows.amin(axes, keepdim=True)[0])
-            high = torch.maximum(high, rows.amax(axes, keepdim=True)[0])
-            variance, center = (m[0] for m in torch.var_mean(rows, axes, correction=0, keepdim=True))
+            any_rows = True
+            missing = rows.isnan() if self._holes else None
+            least, most = (rows, rows) if missing is None else (rows.nan_to_num(end) for end in (torch.inf, -torch.inf))
+            low = torch.minimum(low, least.amin(axes, keepdim=True)[0])
+            high = torch.maximum(high, most.amax(axes, keepdim=True)[0])
+            n, variance, center = _moments(rows, axes, missing)
             delta, total = center - mean, count + n
-            mean = mean + delta * (n / total)
-            squares = squares + variance * n + delta.square() * (count * n / total)
+            known = total.clamp_min(1)
+            mean = mean + delta * (n / known)
+            squares = squares + variance * n + delta.square() * (count * n / known)
             count = total
-        if count == 0:
+        if not any_rows:
             raise DataError("there are no rows to fit the preprocessing on: give at least one.")
+        low, high = (torch.where(count > 0, end, 0.0) for end in (low, high))
         # a column of one value may still show a spread of rounding errors, which must not be blown up to 1
         constant = high - low <= 8 * torch.finfo(torch.float64).eps * torch.maximum(low.abs(), high.abs())
-        spread = (squares / count).sqrt() if self.kind == "standardize" else high - low
+        spread = (squares / count.clamp_min(1)).sqrt() if self.kind == "standardize" else high - low
         scale = torch.where(constant, 1.0, 1.0 / spread)
-        self._store(mean if self.kind == "standardize" else low, scale)
+        shift = mean if self.kind == "standardize" else low
+        shift[self._kept], scale[self._kept] = 0.0, 1.0
+        self._store(shift, scale)
 
     def _store(self, shift: Tensor, scale: Tensor) -> None:
         fits = torch.isfinite(shift) & torch.isfinite(scale) & (scale > 0)
@@ -120,11 +134,21 @@ class Preprocess(Scaling):
         return f"{self.kind!r}, clip={self.clip}"
 
 
+def _moments(rows: Tensor, axes: tuple[int, ...], missing: Tensor | None) -> tuple[Any, Tensor, Tensor]:
+    """Number, population variance and mean of the values of each column or channel of rows (n, *X)."""
+    if missing is None:
+        variance, center = (m[0] for m in torch.var_mean(rows, axes, correction=0, keepdim=True))
+        return rows.numel() // center.numel(), variance, center
+    count = (~missing).sum(0)
+    center = rows.nansum(0) / count.clamp_min(1)
+    return count, (rows - center).square().nansum(0) / count.clamp_min(1), center
+
+
 def make_preprocess(kind: str, spec: DataSpec, clip: bool = False) -> Preprocess:
     """The scaling ``kind`` ("auto", "none", "scale", "standardize" or "minmax") of data of ``spec``, not yet fitted.
 
     "scale" maps the known range low..high to [0, 1]; "standardize" gives mean 0 and standard deviation 1, "minmax"
-    the range [0, 1], per column of a table and per channel of images; "auto" is what the data's spec asks for.
+    the range [0, 1], per column of a table, channel of series and channel of images; "auto" is what the spec asks for.
     ``clip`` clamps scaled values to [0, 1], for likelihoods with that support: "minmax" knows the range of the
     training rows alone, and later rows may exceed it. Raises UsageError for an unknown kind, and for "scale" where
     the range is unknown; CompositionError for ``clip`` where scaled data has no such range.

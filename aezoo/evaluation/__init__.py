@@ -8,6 +8,7 @@ from aezoo.core.lazy import exporter
 
 if TYPE_CHECKING:
     from aezoo.evaluation.bounds import bits_per_dim, negative_elbo
+    from aezoo.evaluation.calibration import Calibration, calibrate
     from aezoo.evaluation.codebook import code_counts, perplexity
     from aezoo.evaluation.codes import active, active_units, code_shape, dead_units, firing_rates, l0
     from aezoo.evaluation.dependence import Dependence, Estimate, code_dependence
@@ -37,6 +38,7 @@ if TYPE_CHECKING:
         tangents,
     )
     from aezoo.evaluation.gradients import Spread, gradient_spreads
+    from aezoo.evaluation.imputation import imputation_figures, impute
     from aezoo.evaluation.latent import (
         ClassMeans,
         Interpolation,
@@ -66,13 +68,14 @@ if TYPE_CHECKING:
     from aezoo.evaluation.report import evaluate
     from aezoo.evaluation.restoration import Restored, restoration_figures, restored
     from aezoo.evaluation.sparsity import Feature, atoms, implied_scale, log_joint, top_features
-    from aezoo.evaluation.split import encode_split, prepared_split, some_rows
+    from aezoo.evaluation.split import encode_split, prepared_split, seen_by, some_rows, value_names
     from aezoo.evaluation.variance import DecoderVariance, decoder_variance
     from aezoo.model.autoencoder import need
 
 _NAMES = {
     "Activity": "aezoo.evaluation.dimensions",
     "Bound": "aezoo.evaluation.evidence",
+    "Calibration": "aezoo.evaluation.calibration",
     "ClassMeans": "aezoo.evaluation.latent",
     "Components": "aezoo.evaluation.pca",
     "ContractionRatios": "aezoo.evaluation.geometry",
@@ -94,6 +97,7 @@ _NAMES = {
     "active_units": "aezoo.evaluation.codes",
     "atoms": "aezoo.evaluation.sparsity",
     "bits_per_dim": "aezoo.evaluation.bounds",
+    "calibrate": "aezoo.evaluation.calibration",
     "class_means": "aezoo.evaluation.latent",
     "code_activity": "aezoo.evaluation.dimensions",
     "code_counts": "aezoo.evaluation.codebook",
@@ -118,6 +122,8 @@ _NAMES = {
     "implied_scale": "aezoo.evaluation.sparsity",
     "importance_bound": "aezoo.evaluation.evidence",
     "importance_sampling": "aezoo.evaluation.evidence",
+    "imputation_figures": "aezoo.evaluation.imputation",
+    "impute": "aezoo.evaluation.imputation",
     "inference_gap": "aezoo.evaluation.gap",
     "interpolate": "aezoo.evaluation.latent",
     "jacobian_norm": "aezoo.evaluation.geometry",
@@ -147,18 +153,21 @@ _NAMES = {
     "restoration_figures": "aezoo.evaluation.restoration",
     "restored": "aezoo.evaluation.restoration",
     "saturation": "aezoo.evaluation.geometry",
+    "seen_by": "aezoo.evaluation.split",
     "some_rows": "aezoo.evaluation.split",
     "split_codes": "aezoo.evaluation.dimensions",
     "standard_error": "aezoo.evaluation.evidence",
     "tangents": "aezoo.evaluation.geometry",
     "top_features": "aezoo.evaluation.sparsity",
     "truth_r2": "aezoo.evaluation.probe",
+    "value_names": "aezoo.evaluation.split",
     "walk": "aezoo.evaluation.field",
 }
 __getattr__ = exporter(__name__, _NAMES)
 __all__ = [
     "Activity",
     "Bound",
+    "Calibration",
     "ClassMeans",
     "Components",
     "ContractionRatios",
@@ -180,6 +189,7 @@ __all__ = [
     "active_units",
     "atoms",
     "bits_per_dim",
+    "calibrate",
     "class_means",
     "code_activity",
     "code_counts",
@@ -204,6 +214,8 @@ __all__ = [
     "implied_scale",
     "importance_bound",
     "importance_sampling",
+    "imputation_figures",
+    "impute",
     "inference_gap",
     "interpolate",
     "jacobian_norm",
@@ -233,11 +245,13 @@ __all__ = [
     "restoration_figures",
     "restored",
     "saturation",
+    "seen_by",
     "some_rows",
     "split_codes",
     "standard_error",
     "tangents",
     "top_features",
     "truth_r2",
+    "value_names",
     "walk",
 ]

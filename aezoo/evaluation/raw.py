@@ -9,8 +9,11 @@ from typing import Any
 
 from torch import Tensor
 
-from aezoo.core.arrays import as_rows, as_tensor, check_finite
+from aezoo.core.arrays import as_rows, as_tensor
 from aezoo.data import Split
+from aezoo.data.checks import check_rows
+from aezoo.data.tables.files import is_frame
+from aezoo.data.tables.read import rows_of_frame
 from aezoo.errors import DataError
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.model.passes import Rows
@@ -22,8 +25,8 @@ def checked_rows(model: Autoencoder, x: Rows) -> tuple[Tensor, bool]:
     Raises:
         DataError: rows of another shape, or values that are not finite.
     """
-    rows, single = as_rows(x, model.spec.shape)
-    check_finite(rows)
+    rows, single = as_rows(rows_of_frame(x, model.spec) if is_frame(x) else x, model.spec.shape)
+    check_rows(rows, model.spec)
     return as_tensor(rows).detach(), single
 
 

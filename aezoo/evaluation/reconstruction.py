@@ -8,14 +8,17 @@ import torch
 from torch import Tensor
 
 from aezoo.data import Split
+from aezoo.evaluation.split import seen_by
 from aezoo.model.autoencoder import Autoencoder
+from aezoo.parts import residual
 
 
 def reconstruction_figures(model: Autoencoder, split: Split) -> dict[str, float]:
     """The errors of the reconstruction at the posterior's mean; no noise, no corruption, no dropout.
 
     Returns:
-        ``squared_error``: summed over the datum, averaged over the rows, both sides in preprocessed units.
+        ``squared_error``: summed over the datum, averaged over the rows, both sides in preprocessed units; of mixed
+        tables over the values that a network takes, of a level its indicator beside its probability, where observed.
         ``explained_variance``: 1 − Σ‖x − x̂‖²/Σ‖x − x̄‖², at most 1, with x̄ the mean of each value over these rows:
         a prediction of that mean explains 0, and one that is worse less. Left out where no value changes.
         ``psnr``: 10·log₁₀(peak²/MSE) in dB, of images whose range is known, with MSE the mean squared error per value
@@ -33,9 +36,9 @@ def reconstruction_figures(model: Autoencoder, split: Split) -> dict[str, float]
         for raw in split.batches(model.rows_a_pass()):
             x = model.prepare(raw)
             px = model.decoder(model.code(x)[None])
-            error = (px.mean[0].double() - x.double()).square()
+            error = residual(x.double(), px)[0].square()
             squared += float(error.sum())
-            spread.add(x)
+            spread.add(seen_by(model, x))
             nats -= float(px.log_prob(x).double().sum())
             if unit is not None:
                 relative += float((error / unit.square()).sum())

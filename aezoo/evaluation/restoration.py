@@ -19,7 +19,7 @@ from aezoo.errors import CapabilityError, CompositionError, UsageError
 from aezoo.evaluation.raw import checked_rows, filled, given_back
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.model.passes import Rows
-from aezoo.parts import Corruption, build_part
+from aezoo.parts import Corruption, build_part, residual
 
 Corrupting = Callable[[Tensor], Tensor]
 AnyCorruption = Corruption | Choice | str | None
@@ -73,7 +73,7 @@ def restoration_figures(
     with torch.no_grad(), model.evaluating(), random_stream(seed, model.device):
         for x, seen in _corrupted(model, filled(split), corruption, draws):
             px = model.decoder(model.code(seen)[None])
-            squared += float((px.mean[0].double() - x.double()).square().sum())
+            squared += float(residual(x.double(), px).square().sum())
             nats -= float(px.log_prob(x).double().sum())
             copies += len(x)
     return {"restoration_error": squared / copies, "restoration_nll": nats / copies}
@@ -96,7 +96,7 @@ def restored(model: Autoencoder, x: Rows, *, corruption: AnyCorruption = None, s
         for piece in rows.split(model.rows_a_pass()):
             u = corrupt(model.prepare(piece))
             # what marks a missing value is none
-            seen.append(model.raw(u.nan_to_num()))
+            seen.append(model.raw(u if model.spec.is_mixed else u.nan_to_num()))
             back.append(model.raw(model.decoder(model.code(u)[None]).mean[0]))
     return Restored(given_back(x, torch.cat(seen), single), given_back(x, torch.cat(back), single))
 

@@ -8,9 +8,11 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from torch import Tensor
 
 from aezoo.data import Split
 from aezoo.model.autoencoder import Autoencoder
+from aezoo.parts import Table
 
 Array = np.ndarray[Any, Any]
 
@@ -40,15 +42,40 @@ def encode_split(model: Autoencoder, split: Split) -> Array:
 
 
 def prepared_split(model: Autoencoder, split: Split) -> Array:
-    """All rows as the model sees them (n, D), preprocessed and flattened, float64.
+    """All rows as the model sees them (n, D), preprocessed and flattened, float64; of mixed tables (n, W).
 
     Examples:
         >>> aezoo.evaluation.prepared_split(run.model, split).shape
         (359, 64)
     """
-    rows = np.empty((len(split), model.spec.size))
+    rows = np.empty((len(split), len(value_names(model))))
     start = 0
     for x in split.batches(model.rows_a_pass()):
-        rows[start : start + len(x)] = model.prepare(x).flatten(1).double().cpu().numpy()
+        rows[start : start + len(x)] = seen_by(model, model.prepare(x)).flatten(1).double().cpu().numpy()
         start += len(x)
     return rows
+
+
+def seen_by(model: Autoencoder, u: Tensor) -> Tensor:
+    """Preprocessed rows (B, *X) as they are; of mixed tables (B, W) as a network takes them, without masks.
+
+    Examples:
+        >>> u = run.model.prepare(split.rows()[:3])
+        >>> aezoo.evaluation.seen_by(run.model, u) is u
+        True
+    """
+    likelihood = model.decoder.likelihood
+    return likelihood.entry.dense(u) if isinstance(likelihood, Table) else u
+
+
+def value_names(model: Autoencoder) -> tuple[str, ...]:
+    """What the values that a network takes of one datum are called: columns, levels as ``column=level``, or numbers.
+
+    Examples:
+        >>> aezoo.evaluation.value_names(run.model)[:2]
+        ('0', '1')
+    """
+    likelihood = model.decoder.likelihood
+    if isinstance(likelihood, Table):
+        return likelihood.entry.names
+    return tuple(column.name for column in model.spec.columns) or tuple(str(i) for i in range(model.spec.size))

@@ -10,13 +10,15 @@ from typing import Any, TypeVar
 from torch import nn
 
 from aezoo import registry
-from aezoo.core.config import Choice, DataSpec
+from aezoo.core.config import Choice
 from aezoo.core.options import ModelConfig, PointConfig
+from aezoo.core.spec import DataSpec
 from aezoo.data import make_preprocess, scaled_spec
 from aezoo.errors import CompositionError
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.model.objective import Bound
 from aezoo.parts import (
+    ColumnInput,
     Decoder,
     Encoder,
     Gradient,
@@ -25,6 +27,7 @@ from aezoo.parts import (
     Outputs,
     PointEncoder,
     Prior,
+    Table,
     Weighted,
     build_part,
     initialise,
@@ -91,9 +94,13 @@ def assemble(
         activation=partial(build_part, "activation", config.activation, spec=seen),
     )
     corruption = None if config.corruption is None else build_part("corruption", config.corruption, spec=seen)
-    encoder_network, decoder_network = networks(spec=seen)
-    if corruption is not None and corruption.marks_missing:
-        encoder_network = _told_of_masks(networks, seen, likelihood)
+    told = corruption is not None and corruption.marks_missing
+    if seen.is_mixed or isinstance(likelihood, Table):
+        encoder_network, decoder_network = _of_columns(networks, seen, likelihood, masks=told)
+    else:
+        encoder_network, decoder_network = networks(spec=seen)
+        if told:
+            encoder_network = _told_of_masks(networks, seen, likelihood)
     further = [
         Weighted(choice.name, build_part("regularizer", choice, code_shape=code_shape, spec=seen), choice.weight)
         for choice in config.regularizers
@@ -115,6 +122,23 @@ def assemble(
         bound=bound,
         gradient=gradient,
     )
+
+
+def _of_columns(
+    networks: Callable[..., Any], seen: DataSpec, likelihood: Likelihood, masks: bool
+) -> tuple[nn.Module, nn.Module]:
+    """An encoder's network that takes the columns of a mixed table apart, and the decoder's beside it."""
+    if not isinstance(likelihood, Table):
+        lacks = "missing values" if any(column.holes for column in seen.columns) else "columns that are no numbers"
+        raise CompositionError(
+            f"{seen.name} has {lacks}, of which likelihood {type(likelihood).__name__} knows nothing: use --likelihood "
+            "table."
+        )
+    entry = ColumnInput(seen, masks=masks)
+    flat = DataSpec(name=seen.name, shape=(entry.width,))
+    network, decoder = networks(spec=flat, data_outputs=likelihood.outputs)
+    # one chain of layers, so that what looks for the first of them finds it
+    return nn.Sequential(entry, *network) if type(network) is nn.Sequential else nn.Sequential(entry, network), decoder
 
 
 def _told_of_masks(networks: Callable[..., Any], seen: DataSpec, likelihood: Likelihood) -> nn.Module:

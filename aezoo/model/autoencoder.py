@@ -6,16 +6,18 @@ Shapes: B batch, K draws, *X one datum, *Z one code.
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, Literal, get_args
 
 import torch
 from torch import Tensor
 
 from aezoo.core.memory import most_bytes
-from aezoo.errors import CapabilityError
+from aezoo.errors import CapabilityError, UsageError
 from aezoo.model.objective import Objective
 from aezoo.model.passes import PASS_BYTES, Rows, chunks, pieces, prepared, refuse_none, rows_a_pass, rowwise
-from aezoo.parts import divergence, draw
+from aezoo.parts import by_value, divergence, draw
+
+Scored = Literal["bound", "reconstruction"]
 
 # rows whose draws are made together, and the draws of each that are: what random numbers a row gets depends on these
 # two alone. torch fills tensors in sixteens, so that blocks of a multiple of 16 numbers are parts of one stream
@@ -68,7 +70,8 @@ class Autoencoder(Objective):
             found.append("samples")
         if self._stochastic and self.prior is not None:
             found += ["bound", *self.decoder.likelihood.capabilities]
-        if self.corruption is not None and self.corruption.noise_variance is not None:
+        noisy = self.corruption is not None and self.corruption.noise_variance is not None
+        if noisy and not self.spec.is_mixed:
             found.append("score-function")
         return tuple(found)
 
@@ -105,24 +108,77 @@ class Autoencoder(Objective):
 
         return rowwise(self, x, mean, batch_size, draws, seed, axis=0 if draws is None else 1)
 
-    def score(self, x: Rows, *, draws: int | None = None, seed: int = 0, batch_size: int | None = None) -> Any:
+    def score(
+        self,
+        x: Rows,
+        *,
+        of: Scored = "bound",
+        draws: int | None = None,
+        seed: int = 0,
+        batch_size: int | None = None,
+    ) -> Any:
         """Anomaly scores (B,): the negative log-likelihood bound, nats per example in preprocessed units.
 
-        −log p(x | z) for a deterministic encoder, −log p(x | z) + KL(q ‖ p) for a variational one. Without ``draws``
-        z is the posterior's mean, which is deterministic but, for a variational model, no bound; with them it is the
-        mean over draws, which is one. Arguments and errors as for ``encode``.
+        −log p(x | z) for a deterministic encoder, −log p(x | z) + KL(q ‖ p) for a variational one; of the
+        ``"reconstruction"`` it is the first term alone. Without ``draws`` z is the posterior's mean, which is
+        deterministic but, for a variational model, no bound; with them it is the mean over draws, which is one.
+        Arguments and errors as for ``encode``, and UsageError for another ``of``.
         """
+        self._refuse_other_score(of)
 
         def negative_bound(u: Tensor) -> Tensor:
             q = self.encoder(u)
             z = q.mean[None] if draws is None else draw(q, draws)
             error: Tensor = -self.decoder(z).log_prob(u)
-            if self._stochastic and self.prior is not None:
-                estimator = "at-mean" if draws is None else "auto"
-                error = error + divergence(q, self.prior_distribution(), z, estimator=estimator)
-            return error.mean(0)
+            return (error if of == "reconstruction" else self._with_divergence(error, q, z, draws)).mean(0)
 
         return rowwise(self, x, negative_bound, batch_size, draws, seed)
+
+    def score_by_value(
+        self,
+        x: Rows,
+        *,
+        of: Scored = "bound",
+        draws: int | None = None,
+        seed: int = 0,
+        batch_size: int | None = None,
+    ) -> Any:
+        """What each value of a datum adds to its ``score``, and its code: (B, D + 1), nats, which sum to the score.
+
+        The first D are −log p(x_d | z), 0 of a missing value; the last is KL(q ‖ p), or 0 where there is none.
+        Arguments and errors as for ``score``.
+
+        Raises:
+            CapabilityError: the likelihood is not one of independent values.
+        """
+        self._refuse_other_score(of)
+
+        def parts(u: Tensor) -> Tensor:
+            q = self.encoder(u)
+            z = q.mean[None] if draws is None else draw(q, draws)
+            each = by_value(self.decoder(z), u)
+            if each is None:
+                raise CapabilityError(
+                    f"likelihood {type(self.decoder.likelihood).__name__} says nothing of each value by itself: "
+                    f"score rows "
+                    "as a whole, or use --likelihood gaussian."
+                )
+            code = each.new_zeros(each.shape[:2])
+            code = code if of == "reconstruction" else self._with_divergence(code, q, z, draws)
+            return torch.cat([-each.flatten(2), code[..., None]], dim=-1).mean(0)
+
+        return rowwise(self, x, parts, batch_size, draws, seed)
+
+    def _with_divergence(self, error: Tensor, q: Any, z: Tensor, draws: int | None) -> Tensor:
+        if not self._stochastic or self.prior is None:
+            return error
+        estimator: Any = "at-mean" if draws is None else "auto"
+        return error + divergence(q, self.prior_distribution(), z, estimator=estimator)
+
+    @staticmethod
+    def _refuse_other_score(of: str) -> None:
+        if of not in get_args(Scored):
+            raise UsageError(f"no score {of!r}: use {' or '.join(get_args(Scored))}.")
 
     def log_likelihood(
         self, x: Rows, *, draws: int = 100, seed: int = 0, batch_size: int | None = None, memory: int = PASS_BYTES

@@ -18,9 +18,9 @@ import torch
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from aezoo.core.config import DataSpec
 from aezoo.core.rng import random_stream
 from aezoo.core.schedules import Cyclical, Linear, weight_at
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError, PluginError, UsageError
 from aezoo.model import compatibility
 from aezoo.parts import (
@@ -262,6 +262,8 @@ class Objective(nn.Module):
         corruptions = [corruption for corruption in found if overrides(corruption, "before_training", Corruption)]
         if regularizers or corruptions:
             mean = mean_of().to(self.device, self.dtype)
+            # that of numbers of levels says nothing, and counts are not to be moved
+            mean[[i for i, column in enumerate(self.spec.columns) if not column.scaled]] = 0.0
             with torch.no_grad(), naming([*corruptions, *regularizers], "before training"):
                 for corruption in corruptions:
                     corruption.before_training(mean)

@@ -12,8 +12,11 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aezoo.core.arrays import as_rows, as_tensor, check_finite, within
+from aezoo.core.arrays import as_rows, as_tensor, within
 from aezoo.core.memory import keep_blocks
+from aezoo.data.checks import check_rows
+from aezoo.data.tables.files import is_frame
+from aezoo.data.tables.read import rows_of_frame
 from aezoo.errors import DataError, UsageError
 from aezoo.model.objective import Objective
 
@@ -52,7 +55,7 @@ def rowwise(
         refuse_none(draws)
     if batch_size is not None:
         refuse_none(batch_size, "batch_size")
-    rows, single = as_rows(x, model.spec.shape)
+    rows, single = as_rows(rows_of_frame(x, model.spec) if is_frame(x) else x, model.spec.shape)
     size = batch_size or (rows_a_pass(model, draws) if draws else rows_nearby(model))
     if size < len(rows):
         keep_blocks()
@@ -61,7 +64,7 @@ def rowwise(
         for start in range(0, len(rows), size):
             piece = as_tensor(rows[start : start + size])
             # while it is near the processor anyway
-            check_finite(piece, first=start)
+            check_rows(piece, model.spec, first=start)
             _check_range(model, piece, start)
             part = function(prepared(model, piece))
             if result is None:

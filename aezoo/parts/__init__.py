@@ -2,10 +2,11 @@
 
 from aezoo.core.schedules import warmed_up
 from aezoo.parts.build import build_part, part_options, resolved
+from aezoo.parts.columns import ColumnInput, columns_of
 from aezoo.parts.corruption import Corruption, MaskChannel
 from aezoo.parts.decoder import Decoder
 from aezoo.parts.distributions import Laplace as LaplaceDistribution
-from aezoo.parts.distributions import Levels, Normal
+from aezoo.parts.distributions import Levels, Normal, by_value
 from aezoo.parts.encoder import Encoder, GaussianEncoder, PointEncoder
 from aezoo.parts.gradient import Gradient, check_gradient, depends_on, score_function
 from aezoo.parts.likelihood import (
@@ -47,7 +48,9 @@ from aezoo.parts.regularizer import (
     Weighted,
 )
 from aezoo.parts.scaling import Scaling
+from aezoo.parts.series import conv1d
 from aezoo.parts.sparse import Selection, SparseCode, Support, transforming
+from aezoo.parts.table import Mixed, Table, expected, residual
 
 __all__ = [
     "AFTER_STEP_VOCABULARY",
@@ -56,6 +59,7 @@ __all__ = [
     "Asking",
     "Bernoulli",
     "Categorical",
+    "ColumnInput",
     "ContinuousBernoulli",
     "Corruption",
     "Decoder",
@@ -69,6 +73,7 @@ __all__ = [
     "Levels",
     "Likelihood",
     "MaskChannel",
+    "Mixed",
     "MixtureOfGaussians",
     "Normal",
     "Outputs",
@@ -84,14 +89,19 @@ __all__ = [
     "SparsePoint",
     "StandardNormal",
     "Support",
+    "Table",
     "Weighted",
     "build_part",
+    "by_value",
     "check_gradient",
+    "columns_of",
     "conv",
+    "conv1d",
     "depends_on",
     "divergence",
     "divergence_of_each",
     "draw",
+    "expected",
     "full_precision",
     "has_density",
     "initialise",
@@ -100,6 +110,7 @@ __all__ = [
     "marginals",
     "mlp",
     "part_options",
+    "residual",
     "resolved",
     "score_function",
     "transforming",

@@ -8,6 +8,7 @@ Shapes: ``*S`` draws, ``*B`` batch, ``*E`` event.
 
 from __future__ import annotations
 
+import copy
 import math
 from collections.abc import Callable
 from typing import Any
@@ -15,7 +16,7 @@ from typing import Any
 import torch
 import torch.nn.functional as F
 from torch import Tensor
-from torch.distributions import Distribution, constraints, register_kl
+from torch.distributions import Distribution, Independent, constraints, register_kl
 
 LOG_2PI = math.log(2 * math.pi)
 
@@ -23,6 +24,33 @@ LOG_2PI = math.log(2 * math.pi)
 def sum_event(values: Tensor, dims: int) -> Tensor:
     """Sums over the last ``dims`` axes."""
     return values.flatten(-dims).sum(-1) if dims else values
+
+
+def by_value(p: Any, value: Tensor) -> Tensor | None:
+    """Log-density (*S, *B, *E) of each value by itself, where ``p`` is of independent ones; else None.
+
+    Nats; summed over the event they are ``p.log_prob(value)``.
+
+    Examples:
+        >>> p = aezoo.parts.Normal(torch.zeros(1, 2), None, 1)
+        >>> each = aezoo.parts.by_value(p, torch.tensor([[0.0, 2.0]]))
+        >>> [round(nats, 4) for nats in each[0].tolist()]
+        [-0.9189, -2.9189]
+    """
+    if hasattr(p, "by_column"):
+        found: Tensor = p.by_column(value)
+        return found
+    if isinstance(p, Independent) and not p.base_dist.event_shape:
+        each: Tensor = p.base_dist.log_prob(value)
+        return each
+    if isinstance(p, LocationScale | Bernoulli | ContinuousBernoulli) and getattr(p, "fit", None) is None:
+        alone = copy.copy(p)
+        alone.event_dims = 0
+        alone._batch_shape, alone._event_shape = torch.Size([*p.batch_shape, *p.event_shape]), torch.Size()
+        return alone.log_prob(value)
+    if isinstance(p, Levels):
+        return p.log_prob_of_each(value)
+    return None
 
 
 class LocationScale(Distribution):
@@ -303,13 +331,17 @@ class Levels(Distribution):
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log probability (*S, *B), nats, of the level nearest to each value."""
+        return sum_event(self.log_prob_of_each(value), self.event_dims)
+
+    def log_prob_of_each(self, value: Tensor) -> Tensor:
+        """Log-probability (*S, *B, *E) of each value by itself, nats."""
         axis = -self.event_dims - 1
         step = (self.high - self.low) / (self.levels - 1)
         index = ((value - self.low) / step).round().long().clamp(0, self.levels - 1).unsqueeze(axis)
         batch = torch.broadcast_shapes(index.shape[:axis], self.batch_shape)
         index = index.expand(*batch, 1, *self.event_shape)
         logits = self.logits.log_softmax(axis).expand(*batch, self.levels, *self.event_shape)
-        return sum_event(logits.gather(axis, index).squeeze(axis), self.event_dims)
+        return logits.gather(axis, index).squeeze(axis)
 
 
 @register_kl(Normal, Normal)  # type: ignore[untyped-decorator]

@@ -16,7 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.distributions import Distribution
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError
 from aezoo.parts.border import Border
 from aezoo.parts.distributions import Bernoulli as BernoulliDistribution

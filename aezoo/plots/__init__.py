@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from aezoo.plots.dependence import plot_dependence
     from aezoo.plots.dimensions import plot_dimensions
     from aezoo.plots.evidence import plot_bounds, plot_gap, plot_gradients, plot_spreads
+    from aezoo.plots.explained import plot_explained
     from aezoo.plots.features import plot_features
     from aezoo.plots.field import plane_grid, plot_field
     from aezoo.plots.interpolation import plot_interpolation
@@ -40,6 +41,7 @@ _NAMES = {
     "plot_contraction": "aezoo.plots.spectrum",
     "plot_dependence": "aezoo.plots.dependence",
     "plot_dimensions": "aezoo.plots.dimensions",
+    "plot_explained": "aezoo.plots.explained",
     "plot_features": "aezoo.plots.features",
     "plot_field": "aezoo.plots.field",
     "plot_gap": "aezoo.plots.evidence",
@@ -69,6 +71,7 @@ __all__ = [
     "plot_contraction",
     "plot_dependence",
     "plot_dimensions",
+    "plot_explained",
     "plot_features",
     "plot_field",
     "plot_gap",

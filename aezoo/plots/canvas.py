@@ -17,8 +17,9 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, NullFormatter
 
-from aezoo.core.config import DataSpec
 from aezoo.core.files import write_whole
+from aezoo.core.spec import DataSpec
+from aezoo.errors import one_line
 
 Array = np.ndarray[Any, Any]
 
@@ -50,6 +51,7 @@ def save_figure(figure: Figure, path: str | Path) -> None:
 
 def plain(text: str, most: int = 24) -> str:
     """``text`` as a label: no mathematics between dollars, no leading underscore, which hides it, no great length."""
+    text = one_line(text)
     short = text if len(text) <= most else text[: most - 1] + "…"
     return short.replace("$", r"\$") if not short.startswith("_") else "\u200a" + short.replace("$", r"\$")
 
@@ -98,7 +100,9 @@ def sheet_figure(sheet: Array, width: float, margin: float = 0.0) -> tuple[Figur
     return figure, axes
 
 
-def pair_panels(layers: Sequence[Array], names: Sequence[str], axis: str = "column") -> Figure:
+def pair_panels(
+    layers: Sequence[Array], names: Sequence[str], axis: str = "column", columns: Sequence[str] = ()
+) -> Figure:
     """Points (n, D), those of each of two or three layers over those before, a panel for each pair of the D columns."""
     pairs = list(combinations(range(layers[0].shape[1]), 2))
     colours = (GREY, BLUE) if len(layers) == 2 else (GREY, ORANGE, BLUE)
@@ -108,8 +112,8 @@ def pair_panels(layers: Sequence[Array], names: Sequence[str], axis: str = "colu
         for points, colour, name in zip(layers, colours, names, strict=True):
             alpha = 1.0 if points is layers[0] else 0.5
             axes.scatter(points[:, a], points[:, b], s=9, color=colour, linewidths=0, alpha=alpha, label=name)
-        axes.set_xlabel(f"{axis} {a}")
-        axes.set_ylabel(f"{axis} {b}")
+        axes.set_xlabel(f"{axis} {columns[a] if columns else a}")
+        axes.set_ylabel(f"{axis} {columns[b] if columns else b}")
     handles, labels = panels[0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper right", ncols=3, frameon=False, markerscale=2)
     return figure

@@ -16,6 +16,7 @@ from matplotlib.colors import Normalize
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from aezoo.evaluation import seen_by
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.plots.canvas import Array, mosaic, new_figure, sheet_figure
 
@@ -36,7 +37,7 @@ class Strips(NamedTuple):
 
 def scaled(model: Autoencoder, raw: Array) -> Array:
     """Raw data (n, *X) as the model sees it (n, D), so that all columns fit one scale of colours."""
-    return np.asarray(model.prepare(torch.from_numpy(raw)).flatten(1).double().cpu().numpy())
+    return np.asarray(seen_by(model, model.prepare(torch.from_numpy(raw))).flatten(1).double().cpu().numpy())
 
 
 def shared_scale(values: Array) -> Normalize:

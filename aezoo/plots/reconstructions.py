@@ -11,13 +11,27 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator
 
 from aezoo.data import Split
-from aezoo.evaluation import restored, some_rows
+from aezoo.evaluation import restored, seen_by, some_rows, value_names
 from aezoo.model.autoencoder import Autoencoder
-from aezoo.plots.canvas import BLUE, GREY, ORANGE, Array, mosaic, new_figure, pair_panels, sheet_figure, value_range
+from aezoo.parts import Table
+from aezoo.plots.canvas import (
+    BLUE,
+    GREY,
+    ORANGE,
+    Array,
+    mosaic,
+    new_figure,
+    pair_panels,
+    plain,
+    sheet_figure,
+    value_range,
+)
 
 IMAGES = 10
 POINTS = 1000
 ROWS = 4
+# columns whose names fit below a picture
+NAMED = 40
 NAMES = {2: ("original", "reconstruction"), 3: ("clean", "corrupted", "restored")}
 
 
@@ -36,7 +50,8 @@ def plot_reconstructions(model: Autoencoder, split: Split) -> Figure | None:
         return None
     if model.spec.is_image:
         return _images(model, split)
-    return _points(model, split) if model.spec.shape in ((2,), (3,)) else _profiles(model, split)
+    plane = model.spec.shape in ((2,), (3,)) and not model.spec.is_mixed
+    return _points(model, split) if plane else _profiles(model, split)
 
 
 def _forms(model: Autoencoder, split: Split) -> list[Array]:
@@ -65,14 +80,19 @@ def _images(model: Autoencoder, split: Split) -> Figure:
 
 def _points(model: Autoencoder, split: Split) -> Figure:
     forms = _forms(model, some_rows(split, POINTS))
-    return pair_panels(forms, NAMES[len(forms)])
+    return pair_panels(forms, NAMES[len(forms)], columns=[plain(name) for name in value_names(model)])
+
+
+def _observed(model: Autoencoder, raw: torch.Tensor) -> Array:
+    """Raw rows as a network takes them (n, W), NaN where a value is missing."""
+    u = model.prepare(raw)
+    likelihood = model.decoder.likelihood
+    missing = ~likelihood.entry.observed(u) if isinstance(likelihood, Table) else torch.zeros((), dtype=torch.bool)
+    return np.asarray(seen_by(model, u).masked_fill(missing.to(u.device), torch.nan).flatten(1).float().cpu().numpy())
 
 
 def _profiles(model: Autoencoder, split: Split) -> Figure:
-    forms = [
-        model.prepare(torch.from_numpy(x)).flatten(1).float().cpu().numpy()
-        for x in _forms(model, split.part(np.arange(min(ROWS, len(split)))))
-    ]
+    forms = [_observed(model, torch.from_numpy(x)) for x in _forms(model, split.part(np.arange(min(ROWS, len(split)))))]
     count, size = forms[0].shape
     # what comes back is the same colour in every picture
     colours = (BLUE, ORANGE) if len(forms) == 2 else (BLUE, GREY, ORANGE)
@@ -84,8 +104,12 @@ def _profiles(model: Autoencoder, split: Split) -> Figure:
             axes.plot(np.arange(size), form[row], color=colour, marker=mark, markersize=4, linewidth=1, label=label)
         axes.set_ylabel(f"row {row + 1}")
         axes.grid(color="0.9")
-    panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True) if size > 1 else FixedLocator([0]))
-    panels[-1].set_xlabel("column")
+    if model.spec.columns and size <= NAMED:
+        names = [plain(name, 20) for name in value_names(model)]
+        panels[-1].set_xticks(np.arange(size), names, rotation=90 if size > 8 else 0, fontsize="small")
+    else:
+        panels[-1].xaxis.set_major_locator(MaxNLocator(integer=True) if size > 1 else FixedLocator([0]))
+        panels[-1].set_xlabel("column")
     figure.legend(*panels[0].get_legend_handles_labels(), loc="outside upper right", ncols=3, frameon=False)
     figure.supylabel("scaled value", fontsize="medium")
     return figure

@@ -6,9 +6,9 @@ import torch
 from matplotlib.figure import Figure
 
 from aezoo.data import Split
-from aezoo.evaluation import some_rows
+from aezoo.evaluation import seen_by, some_rows, value_names
 from aezoo.model.autoencoder import Autoencoder
-from aezoo.plots.canvas import mosaic, pair_panels, sheet_figure, value_range
+from aezoo.plots.canvas import mosaic, pair_panels, plain, sheet_figure, value_range
 
 SIDE = 8
 POINTS = 1000
@@ -33,7 +33,11 @@ def plot_samples(model: Autoencoder, split: Split, seed: int = 0) -> Figure | No
         return _images(model, split, seed)
     if len(model.spec.shape) > 1:
         return None
-    return _points(model, split, seed) if model.spec.size in (2, 3) else _plane(model, split, seed)
+    return (
+        _points(model, split, seed)
+        if model.spec.size in (2, 3) and not model.spec.is_mixed
+        else _plane(model, split, seed)
+    )
 
 
 def _images(model: Autoencoder, split: Split, seed: int) -> Figure:
@@ -47,7 +51,7 @@ def _points(model: Autoencoder, split: Split, seed: int) -> Figure:
     drawn = model.sample(POINTS, seed=seed, noise=True).float().cpu().numpy()
     some = some_rows(split, POINTS)
     real = some.rows().float().cpu().numpy() if len(some) else drawn[:0]
-    return pair_panels((real, drawn), ("data", "samples"))
+    return pair_panels((real, drawn), ("data", "samples"), columns=[plain(name) for name in value_names(model)])
 
 
 def _plane(model: Autoencoder, split: Split, seed: int) -> Figure | None:
@@ -55,8 +59,8 @@ def _plane(model: Autoencoder, split: Split, seed: int) -> Figure | None:
     some = some_rows(split, POINTS)
     if len(some) < 3 or model.spec.size < 2:
         return None
-    real = model.prepare(some.rows()).double().cpu()
-    drawn = model.prepare(model.sample(POINTS, seed=seed, noise=True)).double().cpu()
+    drawn_rows = model.prepare(model.sample(POINTS, seed=seed, noise=True))
+    real, drawn = (seen_by(model, rows).double().cpu() for rows in (model.prepare(some.rows()), drawn_rows))
     _, _, axes = torch.linalg.svd(real - real.mean(0), full_matrices=False)
     plane = axes[:2].T
     return pair_panels(

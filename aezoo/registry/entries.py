@@ -126,7 +126,7 @@ class Model(Entry):
         Empty for a model that cannot be built by its defaults for small binary rows or images, for whatever reason:
         who only looks a model up is not to be stopped by it.
         """
-        from aezoo.core.config import DataSpec
+        from aezoo.core.spec import DataSpec
 
         for shape in ((8,), (1, 8, 8)):
             try:

@@ -14,9 +14,10 @@ import torch
 
 from aezoo.core.processor import has_bf16
 from aezoo.data import Split
-from aezoo.evaluation import prepared_split, some_rows
+from aezoo.evaluation import prepared_split, some_rows, value_names
 from aezoo.evaluation.split import Array
-from aezoo.parts import Regularizer
+from aezoo.parts import Regularizer, residual
+from aezoo.errors import one_line
 from aezoo.runs.run import Run
 
 # nats a code: healthy ones say several, and a collapsed posterior next to nothing
@@ -39,7 +40,7 @@ MOST_NAMED = 3
 
 def notes_of(run: Run) -> list[str]:
     """All that holds of a trained and measured run."""
-    return [*_of_data(run), *_of_fit(run), *_of_code(run), *_of_training(run)]
+    return [*run.dataset.notes, *_of_data(run), *_of_fit(run), *_of_code(run), *_of_training(run)]
 
 
 # ------------------------------------------------------------------ the data
@@ -48,7 +49,9 @@ def notes_of(run: Run) -> list[str]:
 def _of_data(run: Run) -> Iterator[str]:
     train, size = run.splits.train, run.model.spec.size
     if not len(run.splits.test):
-        yield f"{run.dataset.spec.name} has too few rows for a test split: nothing could be measured."
+        asked = run.dataset.source.get("test") == 0
+        why = "every row was learned from" if asked else f"{run.dataset.spec.name} has too few rows for a test split"
+        yield f"{why}: nothing could be measured."
     if run.dataset.noisy is not None and run.model.corruption is not None:
         yield f"the data brings pairs, so {type(run.model.corruption).__name__} took no part: leave corruption out."
     if len(train) < size:
@@ -64,7 +67,7 @@ def _of_data(run: Run) -> Iterator[str]:
     low, high = rows.min(0), rows.max(0)
     constant = np.flatnonzero(low == high)
     if len(constant) and len(rows) > 1:
-        yield f"{_columns(constant)} the same in all training rows: leave {_them(constant)} out, which says nothing."
+        yield f"{_columns(constant, run)} the same in all training rows: leave {_them(constant)} out, which says nothing."
     size_of_rows = float(np.sqrt(np.square(rows).mean()))
     if kind == "none" and size_of_rows > LARGE:
         yield (
@@ -78,18 +81,27 @@ def _of_data(run: Run) -> Iterator[str]:
         if len(heavy):
             far = float(np.abs(rows[:, heavy]).max())
             yield (
-                f"{_columns(heavy)} heavy in the tails, up to {far:.0f} deviations from the mean, so that a few rows "
+                f"{_columns(heavy, run)} heavy in the tails, up to {far:.0f} deviations from the mean, so that a few rows "
                 f"are most of the loss: give the logarithm or ranks of {_them(heavy)}, or use likelihood laplace."
             )
 
 
-def _columns(found: Array) -> str:
-    """'column 3 is', 'columns 1, 2 and 5 are', 'columns 1, 2, 3 and 9 more are'; counted from 0."""
-    names = [str(int(column)) for column in found]
+def _columns(found: Array, run: Run) -> str:
+    """'column 'age' is', or without names 'column 3 (counted from 0) is', 'columns 1, 2, 3 and 9 more … are'."""
+    known, counted = value_names(run.model), ""
+    if not run.model.spec.columns:
+        counted = " (counted from 0)"
+        names = [str(int(column)) for column in found]
+    else:
+        names = [repr(one_line(known[column])) for column in found]
     if len(names) == 1:
-        return f"column {names[0]} (counted from 0) is"
+        return f"column {names[0]}{counted} is"
     shown = names if len(names) <= MOST_NAMED + 1 else [*names[:MOST_NAMED], f"{len(names) - MOST_NAMED} more"]
-    return f"columns {', '.join(shown[:-1])} and {shown[-1]} (counted from 0) are"
+    return f"columns {', '.join(shown[:-1])} and {shown[-1]}{counted} are"
+
+
+def _capital(text: str) -> str:
+    return text[:1].upper() + text[1:]
 
 
 def _them(found: Array) -> str:
@@ -111,7 +123,7 @@ def _of_fit(run: Run) -> Iterator[str]:
         count = int(np.searchsorted(np.cumsum(excess), 0.5 * (unseen.sum() - learned.sum()))) + 1
         culprits = np.argsort(unseen - learned)[::-1][:count]
         few = len(run.model.spec.shape) == 1 and count <= MOST_NAMED
-        where = f" {_columns(np.sort(culprits)).capitalize()} most of that." if few else ""
+        where = f" {_capital(_columns(np.sort(culprits), run))} most of that." if few else ""
         yield (
             f"the squared error of the test rows, {unseen.sum():.3g}, is far from the training rows' "
             f"{learned.sum():.3g}.{where} Look for outliers and heavy tails there, or for a test split of another kind; "
@@ -134,7 +146,7 @@ def _errors(run: Run, split: Split) -> Array:
     with torch.no_grad(), model.evaluating():
         for raw in split.batches(model.rows_a_pass()):
             x = model.prepare(raw)
-            error = (model.decoder(model.code(x)[None]).mean[0].double() - x.double()).square()
+            error = residual(x.double(), model.decoder(model.code(x)[None]))[0].square()
             total = total + error.flatten(1).sum(0).cpu().numpy()
     return np.asarray(total / len(split))
 

@@ -38,11 +38,11 @@ def splits_of(
     if Path(path).is_dir() and data is None:
         config = run_config(path)
         training = _training(config.get("training"))
-        dataset = reopen(config.get("data") or {}, labels=labels, data_dir=data_dir)
+        dataset = reopen(config.get("data") or {}, labels=labels, data_dir=data_dir, like=header.data)
     else:
         if data is None and header.data.name not in registry.datasets:
             raise UsageError(f"{path} says nothing of where its data {header.data.name!r} is: name it by --data.")
-        dataset = open_data(header.data.name if data is None else data, data_dir=data_dir, labels=labels)
+        dataset = open_data(header.data.name if data is None else data, data_dir=data_dir, labels=labels, like=header.data)
     if dataset.spec.shape == (header.data.size,) != header.data.shape:
         # rows laid out flat, which the model takes as they are, are shaped for what looks at them as images
         spec = dataset.spec.model_copy(update={"shape": header.data.shape})

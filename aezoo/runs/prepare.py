@@ -31,12 +31,17 @@ def prepare(model: str | Autoencoder, job: Job) -> Recorder:
     config = None
     if name:
         entry = registry.models[name]
-        config = complete(entry.options.parse(theirs, owner=f"model {name!r}"))
         ours = entry.training_with(ours)
+    if job.train_on == "all":
+        ours = {"validation": 0, **ours}
     training = TrainConfig.parse(ours, owner="training")
     folder = job.out if job.out is None or isinstance(job.out, RunFolder) else RunFolder(job.out, job.overwrite)
     dataset = job.opened()
     splits = dataset.split(training.validation, training.seed)
+    if name:
+        if dataset.spec.is_mixed and "likelihood" in entry.options.keys():  # noqa: SIM118 - not a mapping
+            theirs = {"likelihood": "table", **theirs}
+        config = complete(entry.options.parse(theirs, owner=f"model {name!r}"))
     if isinstance(model, str):
         assert config is not None
         values = config.model_dump(mode="json")

@@ -12,7 +12,8 @@ from pydantic import JsonValue, ValidationError
 from aezoo import registry
 from aezoo.model.assembly import complete
 from aezoo.model.autoencoder import Autoencoder
-from aezoo.core.config import Config, DataSpec
+from aezoo.core.config import Config
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset, digest_of
 from aezoo.errors import CheckpointError, DataError, UnknownNameError, UsageError, is_out_of_memory, near_misses
 from aezoo.core.options import MAY_CHANGE, ModelConfig, TrainConfig

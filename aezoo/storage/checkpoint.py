@@ -20,9 +20,10 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from aezoo import registry
-from aezoo.core.config import Config, DataSpec, listed
+from aezoo.core.config import Config, listed
 from aezoo.core.options import ModelConfig
 from aezoo.core.rng import random_stream
+from aezoo.core.spec import DataSpec
 from aezoo.errors import STOPS, CheckpointError, PluginError, UnknownNameError, ZooError, is_out_of_memory, reason_of
 from aezoo.model.assembly import part_sources
 from aezoo.model.autoencoder import Autoencoder

@@ -7,9 +7,9 @@ from typing import Any
 
 import torch
 
-from aezoo.core.config import DataSpec
 from aezoo.core.mapped import physical_memory
 from aezoo.core.rng import random_stream
+from aezoo.core.spec import DataSpec
 from aezoo.errors import PluginError, UsageError
 from aezoo.storage.checkpoint import build_model
 

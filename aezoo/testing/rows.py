@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset
 
 ROWS, TEST = 124, 12

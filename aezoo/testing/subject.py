@@ -14,9 +14,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aezoo.core.config import DataSpec
 from aezoo.core.options import TrainConfig
 from aezoo.core.rng import random_stream
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import PluginError, ZooError
 from aezoo.model.assembly import complete

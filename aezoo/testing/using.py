@@ -10,8 +10,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from aezoo.core.config import DataSpec
 from aezoo.core.rng import random_stream
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CapabilityError, PluginError, ZooError
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import Corruption

@@ -357,10 +357,11 @@ def _epochs_of(wanted: int | None, steps: int) -> int:
 
 def _mean_of(batches: Iterable[Tensor]) -> Tensor:
     """The mean (*X) of all rows, in float64."""
-    total, rows = torch.zeros(()), 0
+    total, rows = torch.zeros(()), torch.zeros((), dtype=torch.int64)
     for x in batches:
-        total, rows = total + x.double().sum(0), rows + len(x)
-    return total / rows
+        # of tables with holes the mean of what is there
+        total, rows = total + x.double().nansum(0), rows + (~x.isnan()).sum(0)
+    return total / rows.clamp_min(1)
 
 
 def _refuse_untrainable(model: Autoencoder, saved: bool) -> None:

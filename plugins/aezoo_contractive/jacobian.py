@@ -6,7 +6,7 @@ import math
 from collections.abc import Callable, Sequence
 from functools import cache
 from itertools import pairwise
-from typing import Literal
+from typing import Any, Literal
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from aezoo.errors import CompositionError, UsageError
 from aezoo.parts import Posterior, Regularizer, full_precision
-from aezoo_contractive.layers import Layer, encoder_of, layers_of, slopes_of
+from aezoo_contractive.layers import Layer, encoder_of, entry_of, layers_of, slopes_of
 from aezoo_contractive.orders import Chain, cheapest, said
 from aezoo_contractive.products import squared_norms
 
@@ -30,6 +30,8 @@ ROWS = 128
 
 class Contraction(Regularizer):
     """‖∂f/∂x‖²_F, the squared Frobenius norm of the encoder's Jacobian at the clean input. Rifai et al. 2011.
+
+    Of a mixed table x is what the network takes of its columns, with an indicator for each level.
 
     Exact, or estimated without bias as Z/P·Σ_p ‖Jᵀv_p‖² from P random orthonormal directions v_p of the code, which is
     exact again when P = Z. Of an encoder of fully connected layers with elementwise activations both are products of
@@ -92,11 +94,13 @@ class Contraction(Regularizer):
         q: Posterior | None = None,
     ) -> Tensor:
         """(B,), nats: unitless squared norms. ``q`` saves work where the encoder saw the clean data, ``x_in`` = x."""
-        layers = layers_of(encoder_of(encode), x.dim())
+        encoder = encoder_of(encode)
+        layers, entry = layers_of(encoder, x.dim()), entry_of(encoder)
         count = self._count(layers)
         if layers:
-            return self._by_layers(layers, x.detach().flatten(1), count, q if x_in is x else None)
-        return self._by_passes(x, encode, count)
+            seen = x.detach() if entry is None else entry(x.detach())
+            return self._by_layers(layers, seen.flatten(1), count, q if x_in is x else None)
+        return self._by_passes(x, encode, count, entry)
 
     def _by_layers(self, layers: Sequence[Layer], x: Tensor, count: int | None, q: Posterior | None) -> Tensor:
         weights = [layer.affine.weight for layer in layers]
@@ -109,11 +113,25 @@ class Contraction(Regularizer):
                 slopes.append(None)
             return squared_norms(weights, slopes, len(x))
 
-    def _by_passes(self, x: Tensor, encode: Callable[[Tensor], Tensor], count: int | None) -> Tensor:
+    def _by_passes(
+        self, x: Tensor, encode: Callable[[Tensor], Tensor], count: int | None, entry: nn.Module | None = None
+    ) -> Tensor:
         trained = torch.is_grad_enabled()
         with torch.enable_grad():
             x = x.detach().requires_grad_()
-            code = encode(x).flatten(1)
+            if entry is None:
+                code = encode(x).flatten(1)
+            else:
+                # of a mixed table the slope is that along what the network takes of its columns
+                seen: list[Tensor] = []
+
+                def apart(module: nn.Module, rows: Any, made: Tensor) -> Tensor:
+                    seen.append(made.detach().requires_grad_())
+                    return seen[0]
+
+                with entry.register_forward_hook(apart):
+                    code = encode(x).flatten(1)
+                x = seen[0]
             rows, size = code.shape
             directions = _directions(rows, size, count or size, code)
             (products,) = torch.autograd.grad(code, x, directions, is_grads_batched=True, create_graph=trained)

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 
 import aezoo
-from aezoo.parts import Point, PointEncoder, Posterior
+from aezoo.parts import ColumnInput, Point, PointEncoder, Posterior
 
 # by exact type, since a subclass may compute anything; dropout acts on each value alone, given its mask
 ELEMENTWISE = (
@@ -58,6 +58,8 @@ def layers_of(encoder: nn.Module | None, axes: int) -> list[Layer]:
     if type(encoder) is not PointEncoder:
         return []
     modules = list(_flat([encoder.network, encoder.activation]))
+    if modules and type(modules[0]) is ColumnInput:
+        modules = modules[1:]
     if modules and type(modules[0]) is nn.Flatten and (modules[0].start_dim, modules[0].end_dim) == (1, -1):
         modules = modules[1:]
     elif axes > 2:
@@ -84,6 +86,12 @@ def _flat(modules: Iterable[nn.Module]) -> Iterator[nn.Module]:
 
 def _changes_nothing(module: nn.Module) -> bool:
     return type(module) is nn.Identity or (type(module) is nn.Dropout and not (module.training and module.p))
+
+
+def entry_of(encoder: nn.Module | None) -> ColumnInput | None:
+    """What makes numbers of the columns of a mixed table before the first layer, of an encoder that begins so."""
+    found = next(_flat([getattr(encoder, "network", None) or nn.Identity()]), None)
+    return found if type(found) is ColumnInput else None
 
 
 def slopes_of(layers: Sequence[Layer], x: Tensor, q: Posterior | None = None) -> list[Tensor | None]:

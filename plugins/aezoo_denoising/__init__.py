@@ -9,6 +9,7 @@ import aezoo
 VINCENT = "Vincent et al. 2010, Stacked denoising autoencoders"
 
 
+YOON = "Yoon et al. 2020, VIME: extending the success of self- and semi-supervised learning to tabular domain"
 SCORE = "Vincent 2011, A connection between score matching and denoising autoencoders"
 
 
@@ -44,6 +45,14 @@ def aezoo_corruptions() -> Iterator[aezoo.Part]:
         family="denoising",
         summary="Takes a random share of the values away.",
         references=(VINCENT,),
+    )
+    yield aezoo.Part(
+        "swap",
+        noise + "Swap",
+        "aezoo_denoising.options:SwapOptions",
+        family="denoising",
+        summary="Takes a random share of the values from the same column of other rows: the noise for tables.",
+        references=(YOON,),
     )
     yield aezoo.Part(
         "salt-and-pepper",

@@ -40,6 +40,15 @@ class MaskingOptions(Config):
     seed: int | None = SEED
 
 
+class SwapOptions(Config):
+    """Options of the corruption ``swap``."""
+
+    strength: float = Field(
+        0.15, gt=0, lt=1, description="share of values taken from another row", json_schema_extra={"symbol": "ν"}
+    )
+    seed: int | None = SEED
+
+
 class SaltAndPepperOptions(Config):
     """Options of the corruption ``salt-and-pepper``."""
 

@@ -13,7 +13,18 @@ from torch import Tensor, nn
 from torch.distributions import Distribution
 
 from aezoo.errors import CompositionError
-from aezoo.parts import Decoder, Point, PointEncoder, Regularizer, SparseCode, SparsePoint, Support, transforming
+from aezoo.parts import (
+    Decoder,
+    Point,
+    PointEncoder,
+    Regularizer,
+    SparseCode,
+    SparsePoint,
+    Support,
+    expected,
+    residual,
+    transforming,
+)
 
 
 class AuxiliaryK(Regularizer):
@@ -82,8 +93,8 @@ class AuxiliaryK(Regularizer):
         (decoder,) = self._decoder
         if isinstance(code, SparseCode) and not decoder.reads_active:
             code = code.dense()[None]
-        *_, second = decoder(code).mean
-        missed = (x - px.mean[0]).detach()
+        *_, second = expected(decoder(code))
+        missed = residual(x, px)[0].detach()
         penalty: Tensor = 0.5 * (missed - (second[:-1] - second[-1:])).square().flatten(1).sum(1)
         return penalty
 

@@ -13,8 +13,9 @@ from torch.distributions import Independent, Normal
 import aezoo
 from aezoo import registry
 from aezoo.cli.app import app
-from aezoo.core.config import Config, DataSpec
+from aezoo.core.config import Config
 from aezoo.core.options import ModelConfig
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError, PluginError
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import (

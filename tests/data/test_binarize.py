@@ -6,7 +6,7 @@ import torch
 from torch.utils.data import TensorDataset
 
 import aezoo
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset, binarized, open_data, reopen
 from aezoo.errors import DataError, UsageError
 from aezoo.parts import Bernoulli, Decoder, PointEncoder

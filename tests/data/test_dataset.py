@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from torch.utils.data import Dataset as TorchDataset
 from torch.utils.data import IterableDataset, TensorDataset
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data.dataset import Dataset
 from aezoo.errors import DataError, UsageError
 

@@ -8,7 +8,7 @@ from torch.utils.data import DataLoader, TensorDataset
 
 from aezoo import data as public
 from aezoo import registry
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import options
 from aezoo.data.dataset import Dataset
 from aezoo.data.open import open_data
@@ -138,9 +138,9 @@ def test_missing_files(tmp_path, monkeypatch, name):
 
 
 def test_files_of_unknown_kind(tmp_path):
-    (tmp_path / "x.parquet").write_bytes(b"PAR1")
+    (tmp_path / "x.docx").write_bytes(b"PK")
     with pytest.raises(DataError, match=r"is of no known kind: give \.npy"):
-        open_data(tmp_path / "x.parquet")
+        open_data(tmp_path / "x.docx")
     with pytest.raises(UnknownNameError, match="no dataset"):
         open_data("x" * 5000)
 

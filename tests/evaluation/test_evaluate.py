@@ -10,7 +10,7 @@ import torch
 from torch import nn
 from torch.distributions import MultivariateNormal
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset, Split, Splits, make_preprocess, scaled_spec
 from aezoo.errors import CapabilityError, DataError, UsageError
 from aezoo.evaluation import (

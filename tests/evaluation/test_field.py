@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import make_preprocess
 from aezoo.errors import DataError, UsageError
 from aezoo.evaluation import displacement, walk

@@ -7,7 +7,7 @@ from linear_gaussian import D, LinearGaussian, Z
 from torch import distributions as td
 from torch import nn
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import CapabilityError
 from aezoo.evaluation import inference_gap

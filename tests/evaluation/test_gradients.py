@@ -10,7 +10,7 @@ from linear_gaussian import LinearGaussian, drawn
 from torch import nn
 
 import aezoo
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import CapabilityError, CompositionError, UsageError
 from aezoo.evaluation import evidence_bound, gradient_spreads

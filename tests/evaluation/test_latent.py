@@ -12,7 +12,7 @@ from scipy.integrate import trapezoid
 from torch import distributions as td
 from torch import nn
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset, make_preprocess
 from aezoo.errors import CapabilityError, DataError, UsageError
 from aezoo.evaluation import (

@@ -9,7 +9,7 @@ from sklearn.decomposition import PCA
 from torch import nn
 from torch.distributions import MultivariateNormal
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CapabilityError, DataError, UsageError
 from aezoo.evaluation import (
     LinearDecoder,

@@ -10,8 +10,8 @@ import torch
 from torch import distributions as td
 from torch import nn
 
-from aezoo.core.config import DataSpec
 from aezoo.core.schedules import Linear
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset, make_preprocess
 from aezoo.errors import CapabilityError, DataError, UsageError
 from aezoo.evaluation import atoms, encode_split, firing_rates, implied_scale, top_features

@@ -10,8 +10,8 @@ import pytest
 import torch
 
 import aezoo
-from aezoo.core.config import DataSpec
 from aezoo.core.options import ModelConfig
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CheckpointError, UsageError, ZooError
 from aezoo.storage import checkpoint, tensors
 from aezoo.training import State, pick_device

@@ -9,8 +9,8 @@ import pytest
 import aezoo
 from aezoo import registry
 from aezoo.core import mapped
-from aezoo.core.config import DataSpec
 from aezoo.core.options import ModelConfig, TrainConfig
+from aezoo.core.spec import DataSpec
 from aezoo.data import open_data, reopen
 from aezoo.errors import DataError, UnknownNameError, UsageError, ZooError, one_line
 from aezoo.registry import catalog

@@ -21,7 +21,7 @@ import numpy as np
 import pytest
 import torch
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset, Split, Splits
 from aezoo.training import TrainConfig, Trainer, build_model
 

@@ -25,7 +25,7 @@ from torch import distributions as td
 
 import aezoo
 from aezoo import Autoencoder
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset, open_data
 from aezoo.evaluation import negative_elbo, prepared_split
 from aezoo.parts import divergence

@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import distributions as td
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError
 from aezoo.parts import Bernoulli, Categorical, LaplaceDistribution, Levels, Normal, divergence
 

@@ -5,7 +5,7 @@ import pytest
 import torch
 from torch import nn
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset
 from aezoo.evaluation import evidence_bound
 from aezoo.model.autoencoder import Autoencoder

@@ -19,7 +19,7 @@ from torch import distributions as td
 from torch import nn
 
 import aezoo
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import Corruption, Decoder, Gaussian, PointEncoder, build_part

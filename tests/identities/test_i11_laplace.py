@@ -12,7 +12,7 @@ import pytest
 import torch
 from torch import distributions as td
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.parts import build_part
 from aezoo.training import build_model
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch.distributions import kl_divergence
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.parts import divergence
 from aezoo.training import build_model
 

@@ -6,8 +6,9 @@ from torch import nn
 
 import aezoo
 from aezoo import registry
-from aezoo.core.config import Choice, DataSpec
+from aezoo.core.config import Choice
 from aezoo.core.options import ModelConfig, PointConfig
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError, PluginError, UnknownNameError, UsageError
 from aezoo.model.assembly import assemble, complete
 from aezoo.parts import (

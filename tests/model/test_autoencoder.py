@@ -10,8 +10,8 @@ import torch
 from torch import distributions as td
 from torch import nn
 
-from aezoo.core.config import DataSpec
 from aezoo.core.schedules import Linear
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CapabilityError, CompositionError, DataError, UsageError
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import (

@@ -6,7 +6,8 @@ import pytest
 import torch
 from torch import distributions as td
 
-from aezoo.core.config import Choice, DataSpec
+from aezoo.core.config import Choice
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError, UsageError
 from aezoo.parts import (
     Bernoulli,

@@ -8,7 +8,7 @@ import torch
 from safetensors.torch import load, save
 from torch import nn
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError, UsageError
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import (

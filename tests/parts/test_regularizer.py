@@ -5,8 +5,9 @@ import torch
 from pydantic import TypeAdapter
 from torch import nn
 
-from aezoo.core.config import Config, DataSpec
+from aezoo.core.config import Config
 from aezoo.core.schedules import Cyclical, Linear, Weight, describe, weight_at
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError, UsageError
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import (

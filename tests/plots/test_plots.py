@@ -11,7 +11,7 @@ import torch
 from matplotlib import _pylab_helpers
 from matplotlib.image import imread
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset, Split
 from aezoo.errors import OutputError
 from aezoo.evaluation import encode_split

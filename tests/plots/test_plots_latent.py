@@ -8,7 +8,7 @@ import torch
 from matplotlib.image import imread
 from torch import nn
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import DataError
 from aezoo.evaluation import class_means, latent_interpolation, latent_plane, latent_traversal

@@ -8,7 +8,7 @@ import torch
 from matplotlib.image import imread
 from torch import nn
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset
 from aezoo.evaluation import top_features
 from aezoo.inspection import Subject, sparsity

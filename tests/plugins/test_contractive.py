@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import nn
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError, UsageError
 from aezoo.parts import Outputs, conv
 from aezoo.training import build_model

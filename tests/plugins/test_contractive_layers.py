@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from aezoo import Autoencoder
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.parts import Decoder, Gaussian, Point, PointEncoder, Weighted
 from aezoo.training import build_model
 from aezoo_contractive.jacobian import Contraction

@@ -7,7 +7,7 @@ import torch
 from torch import distributions as td
 from torch import nn
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import make_preprocess
 from aezoo.errors import CapabilityError, CompositionError, UsageError
 from aezoo.model.autoencoder import Autoencoder

@@ -5,7 +5,7 @@ import torch
 from torch import distributions as td
 from torch import nn
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError
 from aezoo.training import build_model
 from aezoo_sparse.penalties import L1, FiringRate

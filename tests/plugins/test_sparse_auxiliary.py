@@ -8,7 +8,7 @@ import pytest
 import torch
 
 import aezoo
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError
 from aezoo.parts import SparsePoint
 from aezoo.training import build_model, read_header, save_model

@@ -7,7 +7,7 @@ import pytest
 import torch
 
 import aezoo
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError, UsageError
 from aezoo.training import build_model
 from aezoo_sparse.topk import BatchTopK, WinnerTakeAll

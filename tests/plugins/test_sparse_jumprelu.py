@@ -8,7 +8,7 @@ import torch
 from torch import nn
 
 import aezoo
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError, UsageError
 from aezoo.parts import PointEncoder
 from aezoo.training import build_model

@@ -10,7 +10,7 @@ from torch import nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from aezoo import Autoencoder
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import CompositionError
 from aezoo.parts import Decoder, Gaussian, Point, PointEncoder, SparseCode, SparsePoint, Support, sparse

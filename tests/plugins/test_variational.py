@@ -4,7 +4,7 @@ import pytest
 import torch
 
 import aezoo
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError, UsageError
 from aezoo.parts import KL, GaussianEncoder, LaplacePrior, MixtureOfGaussians, StandardNormal
 from aezoo.training import build_model

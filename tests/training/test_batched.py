@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from aezoo.core.config import DataSpec
 from aezoo.core.rng import random_stream
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import DivergenceError
 from aezoo.model.autoencoder import Autoencoder

@@ -11,8 +11,8 @@ from torch.utils.data import TensorDataset
 import aezoo
 from aezoo.core import mapped
 from aezoo.core.arrays import spans, steps_of
-from aezoo.core.config import DataSpec
 from aezoo.core.options import TrainConfig
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset, open_data
 from aezoo.errors import DataError
 from aezoo.training import Trainer, batches, build_model

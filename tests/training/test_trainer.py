@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from aezoo.core.config import DataSpec
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset
 from aezoo.errors import CompositionError, DivergenceError, UsageError
 from aezoo.model.autoencoder import Autoencoder

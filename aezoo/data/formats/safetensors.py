@@ -14,7 +14,7 @@ from safetensors import safe_open
 from aezoo.core.mapped import Array, bfloat16
 from aezoo.data.dataset import Dataset
 from aezoo.data.formats.guard import LABELS, data_among, exactly, reading
-from aezoo.data.infer import from_arrays
+from aezoo.data.infer import Layout, from_arrays
 from aezoo.errors import DataError
 
 SAFETENSORS_TYPES = {
@@ -35,7 +35,7 @@ SAFETENSORS_TYPES = {
 MOST_HEADER = 8 << 20
 
 
-def safetensors(path: str | Path) -> Dataset:
+def safetensors(path: str | Path, layout: Layout = "auto") -> Dataset:
     """The tensor x (or X, data, or the only one) of a .safetensors file, which stays on disk, and its labels y.
 
     Labels may be named Y or labels too. Values of bfloat16 stay what they are. Raises DataError for a file that is
@@ -71,4 +71,4 @@ def safetensors(path: str | Path) -> Dataset:
         labels = next((tensor(name) for name in LABELS if name in names), None)
         if isinstance(labels, torch.Tensor):
             labels = labels.float()
-        return from_arrays(x, labels, path.stem)
+        return from_arrays(x, labels, path.stem, layout=layout)

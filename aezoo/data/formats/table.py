@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice, pairwise
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 import numpy as np
 
 from aezoo.core.arrays import check_finite
 from aezoo.core.mapped import physical_memory
-from aezoo.data.dataset import Dataset
 from aezoo.data.formats.guard import reading
-from aezoo.data.infer import from_arrays
 from aezoo.errors import DataError, UsageError, near_misses
 
 BLOCK = 1 << 22
@@ -34,6 +33,7 @@ class Layout:
     names: tuple[str, ...]
     header: bool
     label: int | None
+    note: str = ""
 
     def lines(self, file: IO[str]) -> Iterator[tuple[int, list[str]]]:
         """Line numbers and cells of the rows of numbers; raises DataError for one of another length."""
@@ -53,26 +53,34 @@ class Layout:
             yield reader.line_num, cells
 
 
-def csv_table(
-    path: str | Path, label: str | int | None = None, delimiter: str | None = None, header: bool | None = None
-) -> Dataset:
-    """The numbers of a text table as (N, D) float64, and the column ``label`` (a name or an index) as labels.
+class NoNumberError(DataError):
+    """A cell of a table is no number."""
 
-    ``delimiter`` is a comma, or else a semicolon or tab where line 1 has one. Line 1 is a header when none of its
-    cells is a number, when ``label`` is a name, or when ``header`` says so. Raises DataError that names line and column
-    of a cell that is no number, or the line that has more or fewer cells than the first.
-    """
-    path = Path(path)
+
+class Numbers(NamedTuple):
+    """A text table of numbers alone."""
+
+    x: np.ndarray[Any, Any]
+    """(N, D) float64."""
+    labels: list[str] | np.ndarray[Any, Any] | None
+    """(N,), texts or numbers."""
+    names: tuple[str, ...]
+    """Of the D columns; () where line 1 names none."""
+    label: str | None
+    """The name of the column of labels."""
+    note: str
+    """What was taken for granted of line 1, or ''."""
+
+
+def read_numbers(path: Path, label: str | int | None, delimiter: str | None, header: bool | None) -> Numbers:
+    """The numbers of a text table; raises NoNumberError for a cell that is none, and DataError for what is no table."""
     with reading(path, "a table of numbers as UTF-8 text"):
-        x, labels = read_table(path, label, delimiter, header)
-        check_finite(x, str(path))
-        return from_arrays(x, labels, path.stem)
+        found = _read(path, label, delimiter, header)
+        check_finite(found.x, str(path))
+        return found
 
 
-def read_table(
-    path: Path, label: str | int | None, delimiter: str | None, header: bool | None
-) -> tuple[np.ndarray[Any, Any], list[str] | np.ndarray[Any, Any] | None]:
-    """The numbers (N, D) float64 of a table, and its labels (N,), text or numbers; raises DataError for bad cells."""
+def _read(path: Path, label: str | int | None, delimiter: str | None, header: bool | None) -> Numbers:
     _refuse_endless(path)
     with _opened(path) as file:
         layout = _layout(path, file, label, delimiter, header)
@@ -99,7 +107,9 @@ def read_table(
         raise DataError(f"{path} has no rows: give it at least one.")
     if x.shape[1] != len(features):
         _blame(layout, features)
-    return x, labels
+    names = tuple(layout.names[i] for i in features) if layout.header else ()
+    named = layout.names[layout.label] if layout.header and layout.label is not None else None
+    return Numbers(x, labels, names, named, layout.note)
 
 
 def _refuse_endless(path: Path) -> None:
@@ -152,7 +162,8 @@ def _layout(path: Path, file: IO[str], label: str | int | None, delimiter: str |
         file.seek(0)
     elif delimiter in REFUSED:
         raise UsageError(f"delimiter {delimiter!r} cannot stand between cells: give such as ';'.")
-    names = tuple(name.strip() for name in _first_row(file, delimiter))
+    first_rows = islice((cells for cells in csv.reader(file, delimiter=delimiter) if cells), 2)
+    names, second = (tuple(name.strip() for name in cells) for cells in [*first_rows, [], []][:2])
     if not names:
         raise DataError(f"{path} is empty: give it rows of numbers.")
     if len(names) > MOST_COLUMNS + 1:
@@ -160,10 +171,32 @@ def _layout(path: Path, file: IO[str], label: str | int | None, delimiter: str |
             f"{path}, line 1: {len(names):,} cells, and a row has at most {MOST_COLUMNS:,}: leave some out."
         )
     column = _column(path, names, label)
+    note = ""
     if header is None:
         numeric = [_is_number(name) for i, name in enumerate(names) if i != column]
         header = isinstance(label, str) or not any(numeric)
-    return Layout(path, delimiter, names, header, column)
+        if not header:
+            header, note = numbered_header(names, second)
+    return Layout(path, delimiter, names, header, column, note)
+
+
+def numbered_header(first: Sequence[str], second: Sequence[str]) -> tuple[bool, str]:
+    """Whether a line 1 of numbers names the columns all the same, and what to tell of it."""
+    if _counts_up(first) and second and not _counts_up(second):
+        start = next(cell for cell in first if cell)
+        return True, f"line 1 counts up from {start}: taken for the names of the columns (header=false if it is a row)."
+    cells = [cell for cell in first if cell]
+    if len(set(cells)) == len(cells) > 2 and all(cell.isdecimal() for cell in cells):
+        return False, "line 1 holds whole numbers: taken for a row (header=true if it names the columns)."
+    return False, ""
+
+
+def _counts_up(cells: Sequence[str]) -> bool:
+    """Whether three or more cells are whole numbers, each one more than the one before; the first may be empty."""
+    found = list(cells[1:] if cells and not cells[0] else cells)
+    if len(found) < 3 or not all(cell.isdecimal() and len(cell) < 10 for cell in found):
+        return False
+    return all(int(b) == int(a) + 1 for a, b in pairwise(found))
 
 
 def _column(path: Path, names: tuple[str, ...], label: str | int | None) -> int | None:
@@ -197,7 +230,7 @@ def _blame(layout: Layout, features: list[int]) -> None:
                 if not _is_number(cells[column]):
                     name = f" ({layout.names[column][:40]!r})" if layout.header else ""
                     shown = repr(cells[column][:40]) if cells[column].strip() else "an empty cell"
-                    raise DataError(
+                    raise NoNumberError(
                         f"{layout.path}, line {line}, column {column}{name}: {shown} is no number: give numbers, or "
                         "name the column of labels with the option label (columns are counted from 0)."
                     )

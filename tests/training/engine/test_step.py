@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from aezoo.core.config import DataSpec
 from aezoo.core.options import TrainConfig
 from aezoo.core.schedules import Linear
+from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset
 from aezoo.model.autoencoder import Autoencoder
 from aezoo.parts import Corruption, Decoder, Gaussian, PointEncoder, Regularizer, Weighted
