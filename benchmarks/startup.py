@@ -24,7 +24,7 @@ TO_AN_END = "import sys; from aezoo.cli import main; sys.exit(main(sys.argv[1:])
 TO_THE_FIRST_STEP = """
 import os, sys, time
 from aezoo.cli import main
-from aezoo.training.progress import Progress
+from aezoo.core.progress import Progress
 def advance(self, rows):
     os.write(1, str(time.monotonic()).encode())
     os._exit(0)

@@ -19,6 +19,7 @@ from aezoo.data.binarize import binarized
 from aezoo.data.dataset import Dataset
 from aezoo.data.formats import arrays, idx, safetensors
 from aezoo.data.formats.labels import read_labels
+from aezoo.data.images.files import has_images, is_archive
 from aezoo.data.infer import from_arrays
 from aezoo.data.tables import read
 from aezoo.data.tables.files import ARROW, PARQUET, is_frame
@@ -35,6 +36,16 @@ READERS: dict[str, Reader] = {
     **dict.fromkeys((*PARQUET, *ARROW), (choices.TableFileOptions, read.table_file)),
 }
 NO_ARRAYS = (Dataset, torch.utils.data.Dataset, torch.utils.data.DataLoader, bytes, dict, set, type)
+
+
+def _images(**chosen: Any) -> Dataset:
+    # Pillow takes longer to import than most data to read
+    from aezoo.data.images.read import image_folder
+
+    return image_folder(**chosen)
+
+
+IMAGES: Reader = (choices.ImagesOptions, _images)
 PACKED_TEXT = tuple(f"{end}{packed}" for end in (".csv", ".tsv", ".tab") for packed in PACKED)
 IDX: Reader = (choices.IdxFileOptions, idx.idx)
 IDX_ENDS = ("ubyte", ".idx", "ubyte.gz", ".idx.gz")
@@ -222,11 +233,14 @@ def _from_path(path: Path, labels: Any, given: dict[str, Any], like: DataSpec | 
         key, reader = "folder", (choices.IdxOptions, builtin.idx_folder)
         if any(file.suffix in PARQUET for file in path.rglob("*")):
             key, reader = "path", READERS[PARQUET[0]]
+        elif has_images(path):
+            key, reader = "path", IMAGES
+    if is_archive(path):
+        reader = IMAGES
     if reader is None:
         raise DataError(
-            f"{str(path)!r} is of no known kind: give .npy, .safetensors, .npz, .csv, .tsv, .parquet, .arrow, "
-            f".feather or "
-            "IDX (...-ubyte, .idx) files."
+            f"{str(path)!r} is of no known kind: give .npy, .safetensors, .npz, .csv, .tsv, .parquet, .arrow, .feather "
+            "or IDX (...-ubyte, .idx) files, or a folder, .zip or .tar of images."
         )
     labels_path = str(Path(labels).absolute()) if isinstance(labels, (str, os.PathLike)) else None
     if labels_path is not None:
@@ -236,7 +250,7 @@ def _from_path(path: Path, labels: Any, given: dict[str, Any], like: DataSpec | 
         given = {**_layout_of(like), **given}
     parsed = kind.parse({**given, key: str(path)}, owner=str(path))
     chosen = {name: getattr(parsed, name) for name in parsed.keys()}  # noqa: SIM118
-    extra = {"like": like} if issubclass(kind, choices.TableOptions) else {}
+    extra = {"like": like} if issubclass(kind, choices.TableOptions | choices.ImagesOptions) else {}
     dataset = load(**chosen, **extra)
     if labels is not None:
         if dataset.labels is not None:

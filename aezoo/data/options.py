@@ -199,6 +199,39 @@ class CsvOptions(TableOptions):
     encoding: str = Field("utf-8", min_length=1, description="how letters are stored, such as latin-1 or utf-16")
 
 
+def _size(value: Any) -> Any:
+    """``"64"`` and ``"64;48"`` as well as one or two numbers."""
+    if isinstance(value, str):
+        value = tuple(value.split(";"))
+    try:
+        found = tuple(int(part) for part in listed(value))
+    except (TypeError, ValueError):
+        found = (0,)
+    if len(found) > 2 or not all(0 < part <= 16_384 for part in found):
+        raise ValueError("a size is a number of pixels, or height and width, such as 64;48")
+    return found
+
+
+class ImagesOptions(Config):
+    """A folder of images, or a zip or tar archive of them."""
+
+    path: FilePath
+    size: Annotated[tuple[int, ...], BeforeValidator(_size)] = Field(
+        (),
+        description="height and width to bring all images to, such as 64 or 64;48; they are of one size if not given",
+    )
+    fit: Literal["resize", "crop", "pad"] = Field(
+        "resize", description="how: changed in shape, cut, or with black borders"
+    )
+    mode: Literal["auto", "grey", "rgb"] = Field(
+        "auto", description="channels; auto takes colour where some image has it"
+    )
+    skip_broken: bool = Field(False, description="leave images out that cannot be read; they are counted")
+    cache: str | None = Field(
+        None, description="folder to keep decoded pixels in; beyond memory the user's cache folder"
+    )
+
+
 class IdxFileOptions(Config):
     """An IDX file, gzipped or not, and the IDX file of its labels."""
 

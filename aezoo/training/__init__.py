@@ -9,13 +9,13 @@ from aezoo.core.lazy import exporter
 if TYPE_CHECKING:
     from aezoo.core.files import write_text, write_whole
     from aezoo.core.options import TrainConfig
+    from aezoo.core.progress import Progress
     from aezoo.storage.checkpoint import MODEL_FILE, Header, build_model, load_model, read_header, save_model
     from aezoo.storage.folder import CONFIG_FILE, INSPECT_FOLDER, RESULTS_FILE, RunFolder, run_config
     from aezoo.storage.state import STATE_FILE, State
     from aezoo.training.batched import Together, pays
     from aezoo.training.engine.stack import NotTogetherError
     from aezoo.training.events import Events
-    from aezoo.training.progress import Progress
     from aezoo.training.saving import HEARD, interrupt, terminate
     from aezoo.training.trainer import Metrics, Trainer, pick_device
 
@@ -35,7 +35,7 @@ _NAMES = {
     "run_config": "aezoo.storage.folder",
     "write_text": "aezoo.core.files",
     "write_whole": "aezoo.core.files",
-    "Progress": "aezoo.training.progress",
+    "Progress": "aezoo.core.progress",
     "NotTogetherError": "aezoo.training.engine.stack",
     "Together": "aezoo.training.batched",
     "pays": "aezoo.training.batched",

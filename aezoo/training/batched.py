@@ -29,6 +29,7 @@ from torch import Tensor, nn
 
 from aezoo import registry
 from aezoo.core.allocator import pages_kept
+from aezoo.core.progress import Progress
 from aezoo.errors import DivergenceError
 from aezoo.model.objective import Step
 from aezoo.training.engine.stack import NotTogetherError, Stack
@@ -37,7 +38,6 @@ from aezoo.training.engine.update import Descent
 from aezoo.training.metrics import REMEDY, Record, explained, norm_of
 from aezoo.training.optim import learning_rate, make_optimizer
 from aezoo.training.patience import Patience
-from aezoo.training.progress import Progress
 from aezoo.training.proof import check_members, prove
 from aezoo.training.trainer import Metrics, Trainer
 

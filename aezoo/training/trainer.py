@@ -17,6 +17,7 @@ from aezoo import registry
 from aezoo.core.allocator import pages_kept
 from aezoo.core.arrays import steps_of
 from aezoo.core.options import MAY_CHANGE, TrainConfig
+from aezoo.core.progress import Progress
 from aezoo.core.rng import random_stream
 from aezoo.data import Splits
 from aezoo.errors import CheckpointError, CompositionError, DivergenceError, UsageError
@@ -39,7 +40,6 @@ from aezoo.training.engine.update import Descent
 from aezoo.training.metrics import REMEDY, Record, explained, norm_of
 from aezoo.training.optim import forget, learning_rate, make_optimizer
 from aezoo.training.patience import Patience
-from aezoo.training.progress import Progress
 from aezoo.training.randomness import generators, set_generator, set_generators, streams, streams_of
 from aezoo.training.saving import Saving, Stop, finishing_steps
 

@@ -15,7 +15,7 @@ LOADED = "print(json.dumps(sorted(sys.modules)), file=sys.stderr); sys.exit(stat
 TO_THE_FIRST_STEP = """
 import json, os, sys
 from aezoo.cli import main
-from aezoo.training.progress import Progress
+from aezoo.core.progress import Progress
 def advance(self, rows):
     assert rows == 128, "the first news is not of a step"
     os.write(1, json.dumps(sorted(sys.modules)).encode())

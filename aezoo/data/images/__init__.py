@@ -1,0 +1,1 @@
+"""Folders and archives of images, as rows of one size."""

@@ -1,0 +1,249 @@
+"""Images of a folder or an archive as a Dataset: looked at first, then decoded side by side, in memory or on disk.
+
+Shapes: N images, C channels, H height, W width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+
+from aezoo.core.files import write_whole
+from aezoo.core.mapped import HELD_BYTES
+from aezoo.core.progress import Progress
+from aezoo.core.spec import DataSpec
+from aezoo.data.dataset import Dataset
+from aezoo.data.formats.guard import NDArray, reading
+from aezoo.data.images.files import Files
+from aezoo.data.images.pixels import DEPTHS, Colour, Depth, Fit, Look, look, pixels
+from aezoo.errors import DataError
+from aezoo.errors import one_line as shown
+
+T = TypeVar("T")
+AHEAD = 64
+MOST_SIZES = 5
+HIGH = {"bit": 1.0, "byte": 255.0, "word": 65535.0}
+KINDS = {"bit": np.uint8, "byte": np.uint8, "word": np.uint16, "float": np.float32}
+
+
+def image_folder(
+    path: str | Path,
+    size: tuple[int, ...] = (),
+    fit: Fit = "resize",
+    mode: str = "auto",
+    skip_broken: bool = False,
+    cache: str | None = None,
+    like: DataSpec | None = None,
+) -> Dataset:
+    """The images of a folder, or of a zip or tar archive, as rows (N, C, H, W) of their pixels as a person sees them.
+
+    Where every image lies in a subfolder, the first one names its class. Images that take more than memory should are
+    decoded once into a file of ``cache`` (by default the user's cache folder) and read from there.
+
+    Raises:
+        DataError: an image that is broken, by its name; images of several sizes where none was chosen; no image.
+    """
+    path = Path(path)
+    with reading(path, "a folder or archive of images"), Files(path) as files:
+        looks, broken = _looked_at(files, skip_broken)
+        names = [name for name, found in zip(files.names, looks, strict=True) if found is not None]
+        known = [found for found in looks if found is not None]
+        if not known:
+            raise DataError(
+                f"{path}: none of its {len(files.names)} images can be read, such as {shown(files.names[0])!r}."
+            )
+        colour, depth = _mode(known, mode, like)
+        shape = _shape(path, known, size, like)
+        if depth == "bit" and like is None and any(found.size != shape for found in known):
+            # between black and white lie the greys of a smaller picture
+            depth = "byte"
+        wanted = (1 if colour == "grey" else 3, *shape)
+
+        def decoded(name: str) -> NDArray:
+            return pixels(files.content(name), colour, depth, shape, fit)
+
+        rows = _all_of(files, names, decoded, wanted, KINDS[depth], cache, f"{colour} {depth} {shape} {fit}")
+        labels = _classes(files, names)
+        notes = list(files.notes)
+    if broken:
+        notes.append(f"{len(broken):,} of {len(looks):,} images are broken and left out, such as {shown(broken[0])!r}.")
+    if any(found.alpha for found in known):
+        notes.append(
+            f"{sum(found.alpha for found in known):,} images have transparent parts: they are seen over white."
+        )
+    name = path.name.split(".")[0] if path.is_file() else path.resolve().name
+    levels = {"bit": 2, "byte": 256, "word": 65536}.get(depth)
+    spec = DataSpec(
+        name=name,
+        shape=wanted,
+        low=0.0 if levels else None,
+        high=HIGH.get(depth),
+        levels=levels,
+        scaling="scale" if levels else "standardize",
+    )
+    dataset = Dataset(rows, labels, spec=spec)
+    if dataset.labels is not None:
+        dataset.spec = spec.model_copy(update={"classes": int(dataset.labels.max()) + 1})
+    dataset.notes += notes
+    return dataset
+
+
+def _looked_at(files: Files, skip: bool) -> tuple[list[Look | None], list[str]]:
+    broken: list[str] = []
+
+    def one(name: str) -> Look | None:
+        try:
+            # a file that ends early has a whole head
+            found = look(files.content(name))
+            if skip:
+                pixels(files.content(name), found.colour, found.depth, None, "resize")
+            return found
+        except MemoryError:
+            raise
+        # a damaged image surfaces as almost any exception of its decoder
+        except Exception as error:
+            if not skip:
+                raise _broken(files, name, error) from None
+            broken.append(name)
+            return None
+
+    return list(side_by_side(one, files.names)), sorted(broken)
+
+
+def _broken(files: Files, name: str, error: Exception) -> DataError:
+    reason = shown(str(error) or type(error).__name__)
+    return DataError(
+        f"{files.what}: image {shown(name)!r} cannot be read ({reason}): mend or remove it, or leave such out "
+        f"(skip_broken=true)."
+    )
+
+
+def _mode(looks: Sequence[Look], mode: str, like: DataSpec | None) -> tuple[Colour, Depth]:
+    """Channels and depth of all images: those that lose nothing, unless they are chosen or learned."""
+    depth = DEPTHS[max(DEPTHS.index(found.depth) for found in looks)]
+    if depth == "bit" and any(found.alpha for found in looks):
+        depth = "byte"
+    colour: Colour = "rgb" if any(found.colour == "rgb" for found in looks) else "grey"
+    if mode != "auto":
+        colour = "grey" if mode == "grey" else "rgb"
+    if like is not None and like.is_image:
+        colour = "grey" if like.shape[0] == 1 else "rgb"
+        learned = next((name for name, high in HIGH.items() if high == like.high), "float")
+        depth = next(one for one in DEPTHS if one == learned)
+    if colour == "rgb" and depth == "bit":
+        depth = "byte"
+    return colour, depth
+
+
+def _shape(path: Path, looks: Sequence[Look], size: tuple[int, ...], like: DataSpec | None) -> tuple[int, int]:
+    if size:
+        return (size[0], size[-1])
+    found = Counter(one.size for one in looks)
+    if len(found) > 1:
+        listed = ", ".join(f"{h}×{w} ({n:,})" for (h, w), n in found.most_common(MOST_SIZES))
+        more = f" and {len(found) - MOST_SIZES} more sizes" if len(found) > MOST_SIZES else ""
+        raise DataError(
+            f"{path} holds images of several sizes, {listed}{more}: choose one (size=64, or size=64;48 for height "
+            f"and width; "
+            "fit=resize, crop or pad)."
+        )
+    shape = next(iter(found))
+    if like is not None and like.is_image and like.shape[1:] != shape:
+        height, width = like.shape[1:]
+        raise DataError(
+            f"{path} holds images of {shape[0]}×{shape[1]}, and the model learned {height}×{width}: give "
+            f"size={height};{width}."
+        )
+    return shape
+
+
+def _classes(files: Files, names: Sequence[str]) -> list[str] | None:
+    stems = [name.rpartition(".")[0] for name in names]
+    if files.labels and all(stem in files.labels for stem in stems):
+        return [files.labels[stem] for stem in stems]
+    folders = [name.partition("/")[0] if "/" in name else None for name in names]
+    distinct = set(folders)
+    if None in distinct or len(distinct) < 2:
+        inner = [name.partition("/")[2] for name in names]
+        # an archive of one folder, as most are
+        if len(distinct) == 1 and None not in distinct and all("/" in name for name in inner):
+            folders = [name.partition("/")[0] for name in inner]
+            return [str(folder) for folder in folders] if len(set(folders)) > 1 else None
+        return None
+    return [str(folder) for folder in folders]
+
+
+def _all_of(
+    files: Files,
+    names: Sequence[str],
+    decoded: Callable[[str], NDArray],
+    shape: tuple[int, ...],
+    kind: Any,
+    cache: str | None,
+    how: str,
+) -> NDArray:
+    """The rows (N, C, H, W), in memory, or mapped from a file that is made once."""
+    size = len(names) * int(np.prod(shape)) * np.dtype(kind).itemsize
+    if size <= HELD_BYTES and cache is None:
+        rows = np.empty((len(names), *shape), kind)
+        _fill(rows, files, names, decoded)
+        return rows
+    folder = Path(cache) if cache else cache_folder()
+    stamp = hashlib.sha256("\0".join((how, *names, *files.stamp())).encode("utf-8", "surrogatepass")).hexdigest()[:24]
+    path = folder / f"images-{stamp}.npy"
+    if not path.is_file():
+        folder.mkdir(parents=True, exist_ok=True)
+
+        def write(beside: Path) -> None:
+            mapped = np.lib.format.open_memmap(beside, "w+", kind, (len(names), *shape))
+            _fill(mapped, files, names, decoded)
+            mapped.flush()
+
+        write_whole(path, write)
+    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+
+
+def cache_folder() -> Path:
+    """Where what was decoded once is kept: ``AEZOO_CACHE``, or the user's cache folder."""
+    known = os.environ.get("AEZOO_CACHE")
+    return Path(known) if known else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aezoo"
+
+
+def _fill(rows: NDArray, files: Files, names: Sequence[str], decoded: Callable[[str], NDArray]) -> None:
+    def one(name: str) -> NDArray:
+        try:
+            return decoded(name)
+        except MemoryError:
+            raise
+        except Exception as error:
+            raise _broken(files, name, error) from None
+
+    progress = Progress()
+    with progress.of(1, len(names), "decoding images"):
+        for place, row in enumerate(side_by_side(one, names)):
+            rows[place] = row
+            progress.advance(1)
+
+
+def side_by_side(work: Callable[[str], T], names: Sequence[str]) -> Iterator[T]:
+    """``work`` of each name, in order, by as many threads as there are processors; decoders run outside Python's "
+    "lock."""
+    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        rest = iter(names)
+        waiting = [pool.submit(work, name) for name in islice(rest, AHEAD)]
+        try:
+            while waiting:
+                first = waiting.pop(0)
+                yield first.result()
+                waiting += [pool.submit(work, name) for name in islice(rest, 1)]
+        finally:
+            for one in waiting:
+                one.cancel()
