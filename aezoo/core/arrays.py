@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from aezoo.core.mapped import Array, release
+from aezoo.core.sparse import SparseRows, as_sparse
 from aezoo.errors import DataError
 
 # values looked at in one go: bounds the memory of a pass over data of any size
@@ -60,6 +61,9 @@ def as_array(x: Any, what: str = "data") -> Array:
         if x.is_complex() or (x.is_floating_point() and x.element_size() < 2):
             raise DataError(f"{what} has dtype {x.dtype}: give it real numbers, such as float32.")
         return x
+    sparse = as_sparse(x)
+    if sparse is not None:
+        return sparse  # type: ignore[return-value]
     if isinstance(x, np.ma.MaskedArray):
         raise DataError(f"{what} is a masked array: fill in the masked values with filled().")
     try:
@@ -89,9 +93,12 @@ def chunks(x: Array) -> Iterator[tuple[int, Any]]:
             release(x)
 
 
-def check_finite(x: Array, what: str = "data", first: int = 0) -> None:
+def check_finite(x: Array | SparseRows, what: str = "data", first: int = 0) -> None:
     """Raises DataError that names the first NaN or infinity of ``x`` (B, ...), its row counted from ``first``."""
     if not (x.is_floating_point() if isinstance(x, torch.Tensor) else x.dtype.kind == "f"):
+        return
+    if isinstance(x, SparseRows):
+        _check_stored(x, what, first)
         return
     for start, part in chunks(x):
         # a sum is one pass without a temporary, and no sum that NaN or infinity is part of is finite; that of huge
@@ -108,7 +115,19 @@ def check_finite(x: Array, what: str = "data", first: int = 0) -> None:
         column = f", column {place[0]}" if len(place) == 1 else f", at {tuple(place)}" if place else ""
         raise DataError(
             f"{what}: row {first + start + row}{column} (counted from 0), is {name}: "
-            "remove such rows, or fill in the missing values."
+            "remove such rows, or take NaN for missing values (holes=true, in tables)."
+        )
+
+
+def _check_stored(x: SparseRows, what: str, first: int) -> None:
+    bad = ~np.isfinite(x.values)
+    if bad.any():
+        place = int(bad.argmax())
+        row = int(np.searchsorted(x.matrix.indptr, place, side="right")) - 1
+        raise DataError(
+            f"{what}: row {first + row}, column {int(x.matrix.indices[place])} (counted from 0), is "
+            f"{x.values[place]}: remove "
+            "such rows, or fill in the missing values."
         )
 
 

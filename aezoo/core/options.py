@@ -81,9 +81,9 @@ class ModelConfig(Config):
     init: Literal["torch", "glorot", "he", "orthogonal"] = Field(
         "torch", description="what the networks' weights are drawn from; but for torch's, biases begin at zero"
     )
-    preprocess: Literal["auto", "none", "scale", "standardize", "minmax"] = Field(
-        "auto", description="scaling of raw data, fitted on the training split and saved with the model"
-    )
+    preprocess: Literal[
+        "auto", "none", "scale", "standardize", "minmax", "robust", "log1p", "quantile", "per-column"
+    ] = Field("auto", description="scaling of raw data, fitted on the training split and saved with the model")
 
 
 class PointConfig(ModelConfig):

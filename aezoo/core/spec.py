@@ -68,10 +68,10 @@ class DataSpec(Config):
     ``shape`` is ``(D,)`` for a table and ``(C, H, W)`` for images. ``low`` and ``high`` bound the raw values where
     they are known for every datum to come, not only for those seen. ``levels`` is the number of distinct values, from
     ``low`` to ``high`` in equal steps, of discrete data. ``scaling`` is what preprocessing ``auto`` means for it.
-    ``series`` says that a datum is (T, C), the steps of a series with channels of their own scale.
-    ``columns`` are those of a table whose names are known; ``aside`` names columns of its file that are no part of a
-    datum, such as labels. ``unseen`` is what becomes of a level of a column that was not there to be learned: an
-    error, or a missing value.
+    ``series`` says that a datum is (T, C), the steps of a series with channels of their own scale. ``columns`` are
+    those of a table whose names are known, or the channels of a series; ``aside`` names columns of its file that are no
+    part of a datum, such as labels. ``unseen`` is what becomes of a level of a column that was not there to be learned:
+    an error, or a missing value.
 
     Examples:
         >>> spec = aezoo.DataSpec(shape=(1, 8, 8), low=0, high=16, scaling="scale")
@@ -103,8 +103,8 @@ class DataSpec(Config):
             raise ValueError("scaling 'scale' needs low and high")
         if self.series and len(self.shape) != 2:
             raise ValueError("a series has two axes, steps and channels")
-        if self.columns and self.shape != (len(self.columns),):
-            raise ValueError(f"a datum of {len(self.columns)} columns has that one axis")
+        if self.columns and self.shape != ((self.shape[0],) if self.series else ()) + (len(self.columns),):
+            raise ValueError(f"a datum of {len(self.columns)} columns has that one axis, and a series as many channels")
         names = {column.name for column in self.columns}
         if len(names) < len(self.columns) or names & set(self.aside):
             raise ValueError("the names of columns differ from each other")

@@ -7,6 +7,7 @@ import torch
 
 from aezoo.core.arrays import check_finite, chunks
 from aezoo.core.mapped import Array
+from aezoo.core.sparse import SparseRows
 from aezoo.core.spec import LEVELLED, DataSpec
 from aezoo.errors import DataError
 
@@ -19,6 +20,9 @@ def check_rows(x: Array, spec: DataSpec, what: str = "data", first: int = 0) -> 
     """
     if not spec.is_mixed:
         check_finite(x, what, first)
+        return
+    if isinstance(x, SparseRows):
+        _check_counts(x, spec, what, first)
         return
     columns = spec.columns
     holes = np.array([c.holes or (c.kind in LEVELLED and spec.unseen == "missing") for c in columns])
@@ -46,4 +50,20 @@ def check_rows(x: Array, spec: DataSpec, what: str = "data", first: int = 0) -> 
         raise DataError(
             f"{where} is {value:g}: "
             f"{'counts are whole numbers from 0 on' if column.kind == 'count' else 'remove such rows'}."
+        )
+
+
+def _check_counts(x: SparseRows, spec: DataSpec, what: str, first: int) -> None:
+    """Of sparse rows what is stored is looked at, and all columns are counts."""
+    check_finite(x, what, first)
+    values = x.values
+    bad = (values < 0) | (values != np.floor(values))
+    if bad.any():
+        place = int(bad.argmax())
+        row = int(np.searchsorted(x.matrix.indptr, place, side="right")) - 1
+        name = spec.columns[int(x.matrix.indices[place])].name
+        raise DataError(
+            f"{what}: row {first + row} (counted from 0), column {name!r} is {values[place]:g}: counts are whole "
+            f"numbers from "
+            "0 on."
         )

@@ -19,6 +19,7 @@ from torch.utils.data import IterableDataset
 
 from aezoo.core.arrays import as_array, as_rows, as_tensor
 from aezoo.core.mapped import Array, in_large_pages, mapped, physical_memory, rows_at
+from aezoo.core.sparse import SparseRows
 from aezoo.core.spec import DataSpec
 from aezoo.data.checks import check_rows
 from aezoo.data.describe import Description, describe
@@ -39,7 +40,9 @@ class Dataset:
     the test split; without it a fifth of the rows is drawn, the same for every seed of training. ``source`` says what
     ``open_data`` reloads this from, ``truth`` holds the arrays that generated synthetic data. ``rates`` (N, *X) are
     probabilities of a one, by which each batch of training is drawn afresh while all else sees ``x``. ``noisy``
-    (N, *X) is what an encoder gets to see of the clean rows ``x``: real noise, instead of a corruption.
+    (N, *X) is what an encoder gets to see of the clean rows ``x``: real noise, instead of a corruption. ``span`` says
+    that the rows are in the order of time, and that each shares steps with so many that follow: those held out are then
+    the last ones, and so many before them are left out of training.
 
     Raises DataError for values, labels or indices that do not fit.
 
@@ -62,6 +65,7 @@ class Dataset:
         truth: dict[str, np.ndarray[Any, Any]] | None = None,
         rates: np.ndarray[Any, Any] | None = None,
         noisy: Any = None,
+        span: int = 0,
     ) -> None:
         self.spec = spec
         in_large_pages(x)
@@ -69,6 +73,9 @@ class Dataset:
         self.labels, self.label_names = _numbered(labels, len(self), spec)
         self.source = dict(source or {})
         self.truth = dict(truth or {})
+        self.span = span
+        self.starts: Index | None = None
+        """(N,) of windows of a series: the first step of each."""
         self.notes: list[str] = []
         """What a user should know of how the data was read, a line each."""
         self.noisy = None if noisy is None else _beside(noisy, self.x, spec)
@@ -89,7 +96,7 @@ class Dataset:
         names, numbers = self.label_names, self.labels
         labels = numbers if names is None or numbers is None else [names[number] for number in numbers]
         made = Dataset(x, labels, spec=spec, test=self.test, source=self.source, truth=self.truth, **more)
-        made.notes = self.notes
+        made.notes, made.span, made.starts = self.notes, self.span, self.starts
         return made
 
     @cached_property
@@ -106,8 +113,13 @@ class Dataset:
         inside = np.ones(len(self), dtype=bool)
         inside[self.test] = False
         count = _validation_size(validation, len(self) - len(self.test), self.spec.name)
-        held_out = np.sort(np.flatnonzero(inside)[drawn(len(self) - len(self.test), count, seed)])
-        inside[held_out] = False
+        rows = np.flatnonzero(inside)
+        if self.span:
+            held_out = rows[len(rows) - count :]
+            inside[rows[max(1, len(rows) - count - self.span) :]] = False
+        else:
+            held_out = np.sort(rows[drawn(len(rows), count, seed)])
+            inside[held_out] = False
         return Splits(Split(self, np.flatnonzero(inside)), Split(self, held_out), Split(self, np.sort(self.test)))
 
     def describe(self) -> Description:
@@ -185,8 +197,8 @@ class Split:
 
     @property
     def mapped(self) -> bool:
-        """Whether the rows stay in a file that is mapped into memory."""
-        return mapped(self.dataset.x) is not None
+        """Whether the rows stay as they are stored, in a file that is mapped into memory or in a sparse matrix."""
+        return isinstance(self.dataset.x, SparseRows) or mapped(self.dataset.x) is not None
 
     def subset(self) -> TorchDataset[Tensor]:
         """The rows as a torch dataset of raw data (*X), without labels."""

@@ -10,7 +10,8 @@ from pydantic import ValidationError
 
 from aezoo.core.arrays import as_array, as_tensor, chunks
 from aezoo.core.mapped import Array, rows_at
-from aezoo.core.spec import DataSpec
+from aezoo.core.sparse import SparseRows
+from aezoo.core.spec import Column, DataSpec
 from aezoo.data.dataset import Dataset, first_item
 from aezoo.errors import DataError
 
@@ -50,19 +51,36 @@ def from_arrays(
     name: str = "data",
     test: Any = None,
     layout: Layout = "auto",
+    holes: bool = False,
 ) -> Dataset:
-    """A Dataset of an array, tensor or torch dataset whose spec is inferred; raises DataError as that does."""
+    """A Dataset of an array, tensor or torch dataset whose spec is inferred; raises DataError as that does.
+
+    With ``holes``, NaN in a table (N, D) is a missing value.
+    """
     note = ""
     if not isinstance(x, torch.utils.data.Dataset):
         x, note = laid_out(as_array(x, name), name, layout)
         layout = "series" if x.ndim == 3 else "auto"
-    dataset = Dataset(x, labels, spec=infer_spec(x, name, layout), test=test)
+    spec = infer_spec(x, name, layout)
+    dataset = Dataset(x, labels, spec=_with_holes(x, spec) if holes else spec, test=test)
     dataset.notes += [note] if note else []
     if dataset.labels is not None:
         present = np.unique(dataset.labels)
         if np.array_equal(present, np.arange(len(present))):
             dataset.spec = dataset.spec.model_copy(update={"classes": len(present)})
     return dataset
+
+
+def _with_holes(x: Any, spec: DataSpec) -> DataSpec:
+    if len(spec.shape) != 1 or isinstance(x, torch.utils.data.Dataset | SparseRows):
+        raise DataError(f"{spec.name} has rows of shape {spec.shape}: missing values are for tables (N, D).")
+    missing = np.zeros(spec.size, dtype=bool)
+    for _, part in chunks(x):
+        missing |= np.isnan(np.asarray(part, dtype=np.float64)).any(0)
+    columns = tuple(Column(name=str(i), holes=bool(found)) for i, found in enumerate(missing))
+    return spec.model_copy(
+        update={"columns": columns, "scaling": "standardize", "low": None, "high": None, "levels": None}
+    )
 
 
 def laid_out(x: Array, name: str, layout: Layout = "auto") -> tuple[Array, str]:
@@ -72,6 +90,9 @@ def laid_out(x: Array, name: str, layout: Layout = "auto") -> tuple[Array, str]:
     """
     if layout == "table" and x.ndim > 1:
         return x.reshape(len(x), -1), ""
+    if layout in ("series", "image") and x.ndim == 2:
+        # one series (S, C), of which windows are yet to be cut; or images whose rows are flat
+        return x, ""
     if layout == "series" and x.ndim != 3:
         raise DataError(f"{name}: an array of shape {tuple(x.shape)} is no series: give windows (N, steps, channels).")
     if layout == "image" and x.ndim not in (3, 4):
@@ -117,7 +138,8 @@ def _guessed(x: Array, name: str) -> tuple[Array, str]:
 
 def all_in(x: Array, binary: bool) -> bool:
     """Whether all values are 0 or 1 (``binary``), or within [0, 1]; NaN is neither."""
-    for _, part in chunks(x):
+    stored = [(0, x.values)] if isinstance(x, SparseRows) else chunks(x)
+    for _, part in stored:
         inside = (part == 0) | (part == 1) if binary else (part >= 0) & (part <= 1)
         if not bool(inside.all()):
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,36 +14,44 @@ from aezoo import registry
 from aezoo.core.config import Config
 from aezoo.core.spec import DataSpec
 from aezoo.core.text import split_choice
-from aezoo.data import builtin
+from aezoo.data import builtin, hub
 from aezoo.data import options as choices
 from aezoo.data.binarize import binarized
 from aezoo.data.dataset import Dataset
-from aezoo.data.formats import arrays, idx, safetensors
+from aezoo.data.formats import arrays, counts, idx, safetensors, stores, ts
 from aezoo.data.formats.labels import read_labels
 from aezoo.data.images.files import has_images, is_archive
 from aezoo.data.infer import from_arrays
-from aezoo.data.tables import read
+from aezoo.data.tables import read, sheets
 from aezoo.data.tables.files import ARROW, PARQUET, is_frame
 from aezoo.data.tables.text import PACKED
 from aezoo.data.tested import tested
+from aezoo.data.windows import windowed
 from aezoo.errors import STOPS, DataError, PluginError, UsageError, ZooError
 
+STORES = (".h5", ".hdf5", ".mat", ".zarr", ".nc", ".nc4", ".cdf")
 Reader = tuple[type[Config], Callable[..., Dataset]]
 READERS: dict[str, Reader] = {
     ".npy": (choices.NpyOptions, arrays.npy),
     ".safetensors": (choices.SafetensorsOptions, safetensors.safetensors),
     ".npz": (choices.NpzOptions, arrays.npz),
     **dict.fromkeys((".csv", ".tsv", ".tab"), (choices.CsvOptions, read.text_table)),
+    **dict.fromkeys(sheets.SHEETS, (choices.SheetOptions, sheets.spreadsheet)),
+    ".ts": (choices.TsOptions, ts.ts),
+    ".arff": (choices.TableFileOptions, sheets.weka),
+    **dict.fromkeys(counts.LIBSVM, (choices.LibsvmOptions, counts.libsvm)),
+    ".h5ad": (choices.AnndataOptions, counts.anndata),
+    **dict.fromkeys(STORES, (choices.StoreOptions, stores.stored)),
     **dict.fromkeys((*PARQUET, *ARROW), (choices.TableFileOptions, read.table_file)),
 }
 NO_ARRAYS = (Dataset, torch.utils.data.Dataset, torch.utils.data.DataLoader, bytes, dict, set, type)
 
 
-def _images(**chosen: Any) -> Dataset:
+def _images(like: DataSpec | None = None, **chosen: Any) -> Dataset:
     # Pillow takes longer to import than most data to read
     from aezoo.data.images.read import image_folder
 
-    return image_folder(**chosen)
+    return image_folder(like=like, **chosen)
 
 
 IMAGES: Reader = (choices.ImagesOptions, _images)
@@ -81,6 +90,8 @@ def open_data(
             ...
         aezoo.errors.DataError: no file 'no-such.npy': check the path.
     """
+    if isinstance(data, str) and data.startswith(hub.PREFIX):
+        return _of_hub(data, options, like)
     if not isinstance(data, (str, os.PathLike)):
         return _in_memory(data, labels, data_dir, options, like)
     name, given = os.fspath(data), dict(options)
@@ -229,10 +240,14 @@ def _from_path(path: Path, labels: Any, given: dict[str, Any], like: DataSpec | 
     key = "path"
     if lower.endswith(PACKED_TEXT):
         reader = READERS[".csv"]
-    if path.is_dir():
+    if path.is_dir() and path.suffix.lower() != ".zarr":
         key, reader = "folder", (choices.IdxOptions, builtin.idx_folder)
         if any(file.suffix in PARQUET for file in path.rglob("*")):
             key, reader = "path", READERS[PARQUET[0]]
+        elif hub.is_saved(path):
+            key, reader = "path", (choices.SavedOptions, hub.saved)
+        elif counts.is_tenx(path):
+            key, reader = "path", (choices.TenxOptions, counts.tenx)
         elif has_images(path):
             key, reader = "path", IMAGES
     if is_archive(path):
@@ -246,12 +261,20 @@ def _from_path(path: Path, labels: Any, given: dict[str, Any], like: DataSpec | 
     if labels_path is not None:
         given, labels = ({**given, "labels": labels_path}, None) if is_idx else (given, read_labels(labels_path))
     kind, load = reader
-    if "layout" in kind.model_fields:
+    said = given.get("layout")
+    if "layout" in kind.model_fields and "window" not in given:
         given = {**_layout_of(like), **given}
     parsed = kind.parse({**given, key: str(path)}, owner=str(path))
     chosen = {name: getattr(parsed, name) for name in parsed.keys()}  # noqa: SIM118
-    extra = {"like": like} if issubclass(kind, choices.TableOptions | choices.ImagesOptions) else {}
+    window, stride = (chosen.pop("window"), chosen.pop("stride")) if _cuts(kind) else (None, 1)
+    extra = {"like": like} if "like" in inspect.signature(load).parameters else {}
     dataset = load(**chosen, **extra)
+    if _cuts(kind) and like is not None and like.series and dataset.spec.shape == like.shape[1:]:
+        window = like.shape[0]
+    if window is not None:
+        dataset = windowed(dataset, window, stride)
+        chosen.update(window=window, stride=stride)
+    _refuse_uncut(dataset, said)
     if labels is not None:
         if dataset.labels is not None:
             raise UsageError(f"{path} has labels of its own: leave labels out.")
@@ -265,6 +288,24 @@ def _from_path(path: Path, labels: Any, given: dict[str, Any], like: DataSpec | 
     return dataset
 
 
+def _refuse_uncut(dataset: Dataset, layout: str | None) -> None:
+    if layout == "image" and not dataset.spec.is_image:
+        raise DataError(
+            f"{dataset.spec.name} has rows of shape {dataset.spec.shape}, which are no images: give (N, H, W) or "
+            f"(N, C, H, W)."
+        )
+    if layout == "series" and not dataset.spec.series:
+        raise DataError(
+            f"{dataset.spec.name} is one series of {len(dataset)} steps: say how long the windows are that a row is "
+            f"(window=24)."
+        )
+
+
+def _cuts(kind: type[Config]) -> bool:
+    """Whether rows of these arrays may be the steps of one series."""
+    return issubclass(kind, choices.ArrayOptions)
+
+
 def _labelled(dataset: Dataset, labels: Any) -> Dataset:
     """The rows of a file with labels that stand in another."""
     if not dataset.spec.columns:
@@ -274,14 +315,42 @@ def _labelled(dataset: Dataset, labels: Any) -> Dataset:
     return made
 
 
+def _of_hub(text: str, options: dict[str, Any], like: DataSpec | None) -> Dataset:
+    name, given = split_name(text.removeprefix(hub.PREFIX))
+    parsed = choices.HubOptions.parse({**given, **options}, owner=text)
+    dataset = hub.named(name, parsed, like)
+    plain = parsed.model_dump(mode="json", exclude_defaults=True)
+    dataset.source = {"name": f"{hub.PREFIX}{name}", "options": plain}
+    return dataset
+
+
+def split_name(text: str) -> tuple[str, dict[str, Any]]:
+    """Name and options of "name,option=value"."""
+    try:
+        chosen = split_choice(text, "value")
+    except ValueError:
+        raise UsageError(f"data {text!r} is malformed: write NAME, or NAME,OPTION=VALUE.") from None
+    return chosen["name"], chosen["options"]
+
+
 def _in_memory(data: Any, labels: Any, data_dir: Any, options: dict[str, Any], like: DataSpec | None) -> Dataset:
+    if hub.is_hub(data) and data_dir is None:
+        parsed = choices.HubOptions.parse(options, owner=type(data).__name__)
+        said = {key: getattr(parsed, key) for key in choices.HubOptions.model_fields}
+        return hub.of_hub(data, "data", like, **said)
     if is_frame(data) and data_dir is None:
         dataset = read.table_frame(data, choices.TableOptions.parse(options, owner=type(data).__name__), like)
         return dataset if labels is None else _labelled(dataset, labels)
     is_array = data is not None and not isinstance(data, NO_ARRAYS)
-    if is_array and options.keys() <= {"layout"} and data_dir is None:
+    if is_array and options.keys() <= {"layout", "holes", "window", "stride"} and data_dir is None:
         chosen = choices.ArrayOptions.parse({**_layout_of(like), **options}, owner=type(data).__name__)
-        return from_arrays(data, labels, layout=chosen.layout)
+        dataset = from_arrays(data, labels, layout=chosen.layout, holes=chosen.holes)
+        window = chosen.window
+        if like is not None and like.series and dataset.spec.shape == like.shape[1:]:
+            window = like.shape[0]
+        dataset = dataset if window is None else windowed(dataset, window, chosen.stride)
+        _refuse_uncut(dataset, options.get("layout"))
+        return dataset
     if data_dir is not None or options:
         extra = "--data-dir" if data_dir is not None else f"option {next(iter(options))!r}"
         raise UsageError(f"{extra} is for data given by name or path, not for {type(data).__name__}: leave it out.")

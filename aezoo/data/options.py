@@ -104,31 +104,36 @@ class SparseDictionaryOptions(Config):
         return active
 
 
-class NpyOptions(Config):
+class WindowOptions(Config):
+    """Windows of a series whose steps are the rows of a table."""
+
+    window: int | None = Field(None, ge=2, le=1_000_000, description="rows are windows of so many steps of a series")
+    stride: int = Field(1, ge=1, le=1_000_000, description="steps from one window to the next")
+
+
+class ArrayOptions(WindowOptions):
+    """An array."""
+
+    layout: ArrayLayout = "auto"
+    holes: bool = Field(False, description="NaN stands for a missing value, in tables (N, D)")
+
+
+class NpyOptions(ArrayOptions):
     """A .npy file; it stays on disk and is read as it is needed."""
 
     path: FilePath
-    layout: ArrayLayout = "auto"
 
 
-class ArrayOptions(Config):
-    """An array in memory."""
-
-    layout: ArrayLayout = "auto"
-
-
-class SafetensorsOptions(Config):
+class SafetensorsOptions(ArrayOptions):
     """A .safetensors file with a tensor x (and y, its labels); it stays on disk and is read as it is needed."""
 
     path: FilePath
-    layout: ArrayLayout = "auto"
 
 
-class NpzOptions(Config):
+class NpzOptions(ArrayOptions):
     """A .npz file with an array x (and y, its labels), or with x_train and x_test."""
 
     path: FilePath
-    layout: ArrayLayout = "auto"
 
 
 def _texts(value: Any) -> Any:
@@ -161,9 +166,10 @@ def kind_of(word: str) -> tuple[Kind, tuple[str, ...]]:
 Names = Annotated[tuple[str, ...], BeforeValidator(_texts)]
 
 
-class TableOptions(Config):
+class TableOptions(WindowOptions):
     """What a user says of a table."""
 
+    time: str | None = Field(None, min_length=1, description="name of the column of times, by which steps are in order")
     label: str | int | None = Field(None, description="name or index of the column that holds the label")
     columns: Names = Field((), description="names of the columns to learn from, such as age;income; all if not given")
     drop: Names = Field((), description="names of columns to leave out, such as id;name")
@@ -181,8 +187,55 @@ class TableOptions(Config):
     )
 
 
+class StoreOptions(ArrayOptions):
+    """An HDF5, Zarr, NetCDF or MATLAB file of arrays."""
+
+    path: FilePath
+    key: str | None = Field(
+        None, min_length=1, description="name of the array; x, X, data or the only one if not given"
+    )
+    layout: ArrayLayout = "auto"
+
+
 class TableFileOptions(TableOptions):
     """A table in a file that says what its columns are."""
+
+    path: FilePath
+
+
+class SheetOptions(TableOptions):
+    """A sheet of a spreadsheet."""
+
+    path: FilePath
+    sheet: str | int = Field(0, description="name or number of the sheet, counted from 0")
+
+
+class LibsvmOptions(Config):
+    """A text of sparse rows."""
+
+    path: FilePath
+    columns: int | None = Field(
+        None, ge=1, le=1_000_000, description="how many columns; as many as are named, if not given"
+    )
+
+
+class AnndataOptions(Config):
+    """A table of counts with names, as single-cell analysis keeps it."""
+
+    path: FilePath
+    label: str | None = Field(None, min_length=1, description="column of obs that holds the label")
+    layer: str | None = Field(None, min_length=1, description="layer to read instead of X")
+    backed: bool = Field(False, description="read X from the file alone, without what else is in it")
+
+
+class TsOptions(Config):
+    """A .ts file of the UCR and UEA archives."""
+
+    path: FilePath
+
+
+class TenxOptions(Config):
+    """A folder of 10x Genomics."""
 
     path: FilePath
 
@@ -210,6 +263,24 @@ def _size(value: Any) -> Any:
     if len(found) > 2 or not all(0 < part <= 16_384 for part in found):
         raise ValueError("a size is a number of pixels, or height and width, such as 64;48")
     return found
+
+
+class HubOptions(TableOptions):
+    """A data set of the library datasets."""
+
+    config: str | None = Field(None, min_length=1, description="name of its configuration, where it has several")
+    split: str | None = Field(
+        None, min_length=1, description="the split to read; train, and test to measure on, if not given"
+    )
+    rows: int | None = Field(None, ge=1, description="so many rows, the first ones")
+    stream: bool = Field(False, description="read as it comes, instead of fetching all of it")
+    size: Annotated[tuple[int, ...], BeforeValidator(_size)] = Field((), description="height and width of its images")
+
+
+class SavedOptions(HubOptions):
+    """A folder that the library datasets saved."""
+
+    path: FilePath
 
 
 class ImagesOptions(Config):

@@ -12,11 +12,14 @@ import torch
 from torch import Tensor
 
 from aezoo.core.spec import DataSpec
+from aezoo.data.bends import LogBend, RankBend, Sample, heavy, robust
 from aezoo.errors import CompositionError, DataError, UsageError
 from aezoo.parts import Scaling
 
-Kind = Literal["none", "scale", "standardize", "minmax"]
-KINDS: tuple[Kind, ...] = ("none", "scale", "standardize", "minmax")
+Kind = Literal["none", "scale", "standardize", "minmax", "robust", "log1p", "quantile", "per-column"]
+KINDS: tuple[Kind, ...] = ("none", "scale", "standardize", "minmax", "robust", "log1p", "quantile", "per-column")
+# of tables alone: a pixel's rank says nothing of the image
+BENT = ("log1p", "quantile", "per-column")
 
 
 class Preprocess(Scaling):
@@ -44,28 +47,53 @@ class Preprocess(Scaling):
         self._unchanged = kind in ("none", "scale") and (low, high) == (0.0, 1.0)
         shape: tuple[int, ...] = ()
         self._pooled: tuple[int, ...] = ()
-        if kind in ("standardize", "minmax"):
+        self._axis = 0
+        if kind not in ("none", "scale"):
+            self._axis = axis = 1 if spec.series else 0
             # of a table each column, of a series (T, C) each channel, of images (C, H, W) each channel
-            axis = 1 if spec.series else 0
             shape = tuple(size if i == axis else 1 for i, size in enumerate(spec.shape))
             self._pooled = tuple(i + 1 for i in range(len(shape)) if i != axis)
         self.register_buffer("shift", torch.full(shape, low, dtype=torch.float64))
         self.register_buffer("scale", torch.full(shape, 1.0 / (high - low), dtype=torch.float64))
         self.fitted = torch.tensor(kind in ("none", "scale"))
+        self.bend: LogBend | RankBend | None = None
+        if kind in BENT:
+            self.bend = LogBend() if kind == "log1p" else RankBend(spec.size)
 
     def forward(self, x: Tensor, dtype: torch.dtype | None = None) -> Tensor:
         """Scaled data of the shape of ``x`` (..., *X), computed in float64, returned as ``dtype`` (torch's default)."""
         # in place where that cannot be seen: passes over memory are what this costs
+        if self.bend is not None:
+            x = self._bent(x.to(torch.float64))
         out = x if self._unchanged else (x.to(torch.float64) - self.shift).mul_(self.scale)
         out = out.to(dtype or torch.get_default_dtype())
         return out.clamp(0.0, 1.0) if self.clip else out
 
     def inverse(self, x: Tensor) -> Tensor:
         """Raw values of scaled ``x`` (..., *X), computed in float64, returned in the dtype of ``x``."""
-        return x if self._unchanged else (x.to(torch.float64) / self.scale + self.shift).to(x.dtype)
+        if self._unchanged:
+            return x
+        out = x.to(torch.float64) / self.scale + self.shift
+        return (out if self.bend is None else self._bent(out, back=True)).to(x.dtype)
+
+    def _bent(self, x: Tensor, back: bool = False) -> Tensor:
+        assert self.bend is not None
+        bent = self.bend.inverse(x) if back else self.bend(x)
+        if not self._kept:
+            return bent
+        bent = bent.clone()
+        bent[..., self._kept] = x[..., self._kept]
+        return bent
 
     def log_det(self) -> Tensor:
-        """() float64, nats: ``log p_raw(x) = log p_scaled(forward(x)) + log_det()``, wherever nothing is clipped."""
+        """() float64, nats: ``log p_raw(x) = log p_scaled(forward(x)) + log_det()``, wherever nothing is clipped.
+
+        Raises UsageError for a map that is no straight line, whose slope is another at every value.
+        """
+        if self.bend is not None:
+            raise UsageError(
+                f"preprocess {self.kind!r} has another slope at every value: use standardize for densities."
+            )
         return self.scale.log().sum() * (self._size / self.scale.numel())
 
     @torch.no_grad()
@@ -79,7 +107,7 @@ class Preprocess(Scaling):
         if self.kind in ("none", "scale"):
             return
         count, mean, squares = torch.zeros_like(self.shift), torch.zeros_like(self.shift), torch.zeros_like(self.shift)
-        any_rows = False
+        any_rows, sample = False, Sample()
         low, high = torch.full_like(mean, torch.inf), torch.full_like(mean, -torch.inf)
         axes = (0, *self._pooled)
         for batch in batches:
@@ -87,6 +115,10 @@ class Preprocess(Scaling):
             if not len(rows):
                 continue
             any_rows = True
+            if self.kind in ("robust", "quantile", "per-column"):
+                sample.add(rows)
+            if isinstance(self.bend, LogBend):
+                rows = self.bend(rows)
             missing = rows.isnan() if self._holes else None
             least, most = (rows, rows) if missing is None else (rows.nan_to_num(end) for end in (torch.inf, -torch.inf))
             low = torch.minimum(low, least.amin(axes, keepdim=True)[0])
@@ -102,9 +134,18 @@ class Preprocess(Scaling):
         low, high = (torch.where(count > 0, end, 0.0) for end in (low, high))
         # a column of one value may still show a spread of rounding errors, which must not be blown up to 1
         constant = high - low <= 8 * torch.finfo(torch.float64).eps * torch.maximum(low.abs(), high.abs())
-        spread = (squares / count.clamp_min(1)).sqrt() if self.kind == "standardize" else high - low
+        spread = high - low if self.kind == "minmax" else (squares / count.clamp_min(1)).sqrt()
+        shift = low if self.kind == "minmax" else mean
+        if self.kind == "robust":
+            middle, spread = robust(sample.rows().movedim(self._axis + 1, -1).reshape(-1, mean.numel()))
+            shift, spread = middle.view_as(mean), spread.view_as(mean)
         scale = torch.where(constant, 1.0, 1.0 / spread)
-        shift = mean if self.kind == "standardize" else low
+        if isinstance(self.bend, RankBend):
+            rows = sample.rows()
+            bent = torch.ones(mean.numel(), dtype=torch.bool) if self.kind == "quantile" else heavy(rows)
+            bent[self._kept] = False
+            self.bend.fit(rows, bent)
+            shift[self.bend.bent], scale[self.bend.bent] = 0.0, 1.0
         shift[self._kept], scale[self._kept] = 0.0, 1.0
         self._store(shift, scale)
 
@@ -145,13 +186,18 @@ def _moments(rows: Tensor, axes: tuple[int, ...], missing: Tensor | None) -> tup
 
 
 def make_preprocess(kind: str, spec: DataSpec, clip: bool = False) -> Preprocess:
-    """The scaling ``kind`` ("auto", "none", "scale", "standardize" or "minmax") of data of ``spec``, not yet fitted.
+    """The scaling ``kind`` of data of ``spec``, not yet fitted.
 
-    "scale" maps the known range low..high to [0, 1]; "standardize" gives mean 0 and standard deviation 1, "minmax"
-    the range [0, 1], per column of a table, channel of series and channel of images; "auto" is what the spec asks for.
-    ``clip`` clamps scaled values to [0, 1], for likelihoods with that support: "minmax" knows the range of the
-    training rows alone, and later rows may exceed it. Raises UsageError for an unknown kind, and for "scale" where
-    the range is unknown; CompositionError for ``clip`` where scaled data has no such range.
+    "scale" maps the known range low..high to [0, 1]; "standardize" gives mean 0 and standard deviation 1, "robust"
+    median 0 and the quartiles of a standard Gaussian, "minmax" the range [0, 1], per column of a table, or channel of
+    series and images; "auto" is what the spec asks for. Of tables alone, "log1p" is sign(x)·log(1 + |x|), standardised;
+    "quantile" the normal score of a value's rank; "per-column" that of the columns with heavy tails, with a value more
+    than 8 deviations from the mean, and "standardize" of the others. ``clip`` clamps scaled values to [0, 1], for
+    likelihoods with that support: "minmax" knows the range of the training rows alone, and later rows may exceed it.
+
+    Raises:
+        UsageError: an unknown kind, one that does not fit the data, or "scale" without a known range.
+        CompositionError: ``clip`` where scaled data has no such range.
 
     Examples:
         >>> aezoo.data.make_preprocess("standardize", aezoo.DataSpec(shape=(3,))).kind
@@ -179,7 +225,7 @@ def scaled_spec(kind: str, spec: DataSpec) -> DataSpec:
         return spec
     if resolved == "scale":
         _range(spec)
-    unit = resolved != "standardize"
+    unit = resolved == "minmax" or resolved == "scale"
     update = {
         "low": 0.0 if unit else None,
         "high": 1.0 if unit else None,
@@ -191,6 +237,10 @@ def scaled_spec(kind: str, spec: DataSpec) -> DataSpec:
 
 def _resolve(kind: str, spec: DataSpec) -> Kind:
     chosen = spec.scaling if kind == "auto" else kind
+    if chosen in BENT and len(spec.shape) != 1:
+        raise UsageError(
+            f"preprocess {chosen!r} is for tables, and {spec.name!r} has shape {spec.shape}: use standardize."
+        )
     if chosen not in KINDS:
         raise UsageError(f"no preprocessing {kind!r}: choose auto, {', '.join(KINDS)}.")
     return chosen

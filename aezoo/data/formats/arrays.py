@@ -22,14 +22,14 @@ MOST_NPY_HEADER = 10_000
 MOST_DIRECTORY = 4 << 20
 
 
-def npy(path: str | Path, layout: Layout = "auto") -> Dataset:
+def npy(path: str | Path, layout: Layout = "auto", holes: bool = False) -> Dataset:
     """The rows of a .npy file, which stay on disk; raises DataError for a file that is missing, broken or pickled."""
     path = Path(path)
     with reading(path, "a .npy array"):
-        return from_arrays(mapped_npy(path), name=path.stem, layout=layout)
+        return from_arrays(mapped_npy(path), name=path.stem, layout=layout, holes=holes)
 
 
-def npz(path: str | Path, layout: Layout = "auto") -> Dataset:
+def npz(path: str | Path, layout: Layout = "auto", holes: bool = False) -> Dataset:
     """The array x (or X, data, or the only one) of a .npz file, and its labels y (or Y, labels) where it has them.
 
     With x_train and x_test (and y_train, y_test) the test rows are the file's own. Raises DataError for a file that
@@ -52,9 +52,9 @@ def npz(path: str | Path, layout: Layout = "auto") -> Dataset:
             y, y_test = first("y_train", "Y_train"), first("y_test", "Y_test")
             labels = None if y is None or y_test is None else np.concatenate([y, y_test])
             own = np.arange(len(train), len(train) + len(test))
-            return from_arrays(np.concatenate([train, test]), labels, path.stem, own, layout)
+            return from_arrays(np.concatenate([train, test]), labels, path.stem, own, layout, holes)
         x = train if train is not None else first(data_among(members, path, ", or x_train and x_test"))
-        return from_arrays(x, first(*LABELS, "y_train"), path.stem, layout=layout)
+        return from_arrays(x, first(*LABELS, "y_train"), path.stem, layout=layout, holes=holes)
 
 
 def mapped_npy(path: Path) -> NDArray:

@@ -35,7 +35,7 @@ SAFETENSORS_TYPES = {
 MOST_HEADER = 8 << 20
 
 
-def safetensors(path: str | Path, layout: Layout = "auto") -> Dataset:
+def safetensors(path: str | Path, layout: Layout = "auto", holes: bool = False) -> Dataset:
     """The tensor x (or X, data, or the only one) of a .safetensors file, which stays on disk, and its labels y.
 
     Labels may be named Y or labels too. Values of bfloat16 stay what they are. Raises DataError for a file that is
@@ -71,4 +71,4 @@ def safetensors(path: str | Path, layout: Layout = "auto") -> Dataset:
         labels = next((tensor(name) for name in LABELS if name in names), None)
         if isinstance(labels, torch.Tensor):
             labels = labels.float()
-        return from_arrays(x, labels, path.stem, layout=layout)
+        return from_arrays(x, labels, path.stem, layout=layout, holes=holes)

@@ -5,21 +5,20 @@ Shapes: N images, C channels, H height, W width.
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 import numpy as np
 
-from aezoo.core.files import write_whole
 from aezoo.core.mapped import HELD_BYTES
 from aezoo.core.progress import Progress
 from aezoo.core.spec import DataSpec
+from aezoo.data.cache import kept
 from aezoo.data.dataset import Dataset
 from aezoo.data.formats.guard import NDArray, reading
 from aezoo.data.images.files import Files
@@ -52,34 +51,61 @@ def image_folder(
         DataError: an image that is broken, by its name; images of several sizes where none was chosen; no image.
     """
     path = Path(path)
+    name = path.name.split(".")[0] if path.is_file() else path.resolve().name
     with reading(path, "a folder or archive of images"), Files(path) as files:
-        looks, broken = _looked_at(files, skip_broken)
-        names = [name for name, found in zip(files.names, looks, strict=True) if found is not None]
-        known = [found for found in looks if found is not None]
-        if not known:
-            raise DataError(
-                f"{path}: none of its {len(files.names)} images can be read, such as {shown(files.names[0])!r}."
-            )
-        colour, depth = _mode(known, mode, like)
-        shape = _shape(path, known, size, like)
-        if depth == "bit" and like is None and any(found.size != shape for found in known):
-            # between black and white lie the greys of a smaller picture
-            depth = "byte"
-        wanted = (1 if colour == "grey" else 3, *shape)
+        return images_of(files, name, size, fit, mode, skip_broken, cache, like)
 
-        def decoded(name: str) -> NDArray:
-            return pixels(files.content(name), colour, depth, shape, fit)
 
-        rows = _all_of(files, names, decoded, wanted, KINDS[depth], cache, f"{colour} {depth} {shape} {fit}")
-        labels = _classes(files, names)
-        notes = list(files.notes)
+class Images(Protocol):
+    """Images by name, wherever they are."""
+
+    what: str
+    names: list[str]
+    labels: dict[str, str]
+    notes: list[str]
+
+    def content(self, name: str) -> Any:
+        """The bytes of one, or a path to them."""
+
+    def stamp(self) -> Iterator[str]:
+        """What tells these images from others."""
+
+
+def images_of(
+    files: Images,
+    name: str,
+    size: tuple[int, ...] = (),
+    fit: Fit = "resize",
+    mode: str = "auto",
+    skip_broken: bool = False,
+    cache: str | None = None,
+    like: DataSpec | None = None,
+) -> Dataset:
+    """Images as ``image_folder`` reads them, wherever they are."""
+    looks, broken = _looked_at(files, skip_broken)
+    names = [name for name, found in zip(files.names, looks, strict=True) if found is not None]
+    known = [found for found in looks if found is not None]
+    if not known:
+        raise DataError(
+            f"{files.what}: none of its {len(looks)} images can be read, such as {shown(files.names[0])!r}."
+        )
+    colour, depth = _mode(known, mode, like)
+    shape = _shape(files.what, known, size, like)
+    if depth == "bit" and like is None and any(found.size != shape for found in known):
+        # between black and white lie the greys of a smaller picture
+        depth = "byte"
+    wanted = (1 if colour == "grey" else 3, *shape)
+
+    def decoded(name: str) -> NDArray:
+        return pixels(files.content(name), colour, depth, shape, fit)
+
+    rows = _all_of(files, names, decoded, wanted, KINDS[depth], cache, f"{colour} {depth} {shape} {fit}")
+    notes = list(files.notes)
     if broken:
         notes.append(f"{len(broken):,} of {len(looks):,} images are broken and left out, such as {shown(broken[0])!r}.")
-    if any(found.alpha for found in known):
-        notes.append(
-            f"{sum(found.alpha for found in known):,} images have transparent parts: they are seen over white."
-        )
-    name = path.name.split(".")[0] if path.is_file() else path.resolve().name
+    clear = sum(found.alpha for found in known)
+    if clear:
+        notes.append(f"{clear:,} images have transparent parts: they are seen over white.")
     levels = {"bit": 2, "byte": 256, "word": 65536}.get(depth)
     spec = DataSpec(
         name=name,
@@ -89,14 +115,14 @@ def image_folder(
         levels=levels,
         scaling="scale" if levels else "standardize",
     )
-    dataset = Dataset(rows, labels, spec=spec)
+    dataset = Dataset(rows, _classes(files, names), spec=spec)
     if dataset.labels is not None:
         dataset.spec = spec.model_copy(update={"classes": int(dataset.labels.max()) + 1})
     dataset.notes += notes
     return dataset
 
 
-def _looked_at(files: Files, skip: bool) -> tuple[list[Look | None], list[str]]:
+def _looked_at(files: Images, skip: bool) -> tuple[list[Look | None], list[str]]:
     broken: list[str] = []
 
     def one(name: str) -> Look | None:
@@ -118,7 +144,7 @@ def _looked_at(files: Files, skip: bool) -> tuple[list[Look | None], list[str]]:
     return list(side_by_side(one, files.names)), sorted(broken)
 
 
-def _broken(files: Files, name: str, error: Exception) -> DataError:
+def _broken(files: Images, name: str, error: Exception) -> DataError:
     reason = shown(str(error) or type(error).__name__)
     return DataError(
         f"{files.what}: image {shown(name)!r} cannot be read ({reason}): mend or remove it, or leave such out "
@@ -143,7 +169,7 @@ def _mode(looks: Sequence[Look], mode: str, like: DataSpec | None) -> tuple[Colo
     return colour, depth
 
 
-def _shape(path: Path, looks: Sequence[Look], size: tuple[int, ...], like: DataSpec | None) -> tuple[int, int]:
+def _shape(what: str, looks: Sequence[Look], size: tuple[int, ...], like: DataSpec | None) -> tuple[int, int]:
     if size:
         return (size[0], size[-1])
     found = Counter(one.size for one in looks)
@@ -151,7 +177,7 @@ def _shape(path: Path, looks: Sequence[Look], size: tuple[int, ...], like: DataS
         listed = ", ".join(f"{h}×{w} ({n:,})" for (h, w), n in found.most_common(MOST_SIZES))
         more = f" and {len(found) - MOST_SIZES} more sizes" if len(found) > MOST_SIZES else ""
         raise DataError(
-            f"{path} holds images of several sizes, {listed}{more}: choose one (size=64, or size=64;48 for height "
+            f"{what} holds images of several sizes, {listed}{more}: choose one (size=64, or size=64;48 for height "
             f"and width; "
             "fit=resize, crop or pad)."
         )
@@ -159,14 +185,14 @@ def _shape(path: Path, looks: Sequence[Look], size: tuple[int, ...], like: DataS
     if like is not None and like.is_image and like.shape[1:] != shape:
         height, width = like.shape[1:]
         raise DataError(
-            f"{path} holds images of {shape[0]}×{shape[1]}, and the model learned {height}×{width}: give "
+            f"{what} holds images of {shape[0]}×{shape[1]}, and the model learned {height}×{width}: give "
             f"size={height};{width}."
         )
     return shape
 
 
-def _classes(files: Files, names: Sequence[str]) -> list[str] | None:
-    stems = [name.rpartition(".")[0] for name in names]
+def _classes(files: Images, names: Sequence[str]) -> list[str] | None:
+    stems = [name.rpartition(".")[0] or name for name in names]
     if files.labels and all(stem in files.labels for stem in stems):
         return [files.labels[stem] for stem in stems]
     folders = [name.partition("/")[0] if "/" in name else None for name in names]
@@ -182,7 +208,7 @@ def _classes(files: Files, names: Sequence[str]) -> list[str] | None:
 
 
 def _all_of(
-    files: Files,
+    files: Images,
     names: Sequence[str],
     decoded: Callable[[str], NDArray],
     shape: tuple[int, ...],
@@ -196,28 +222,11 @@ def _all_of(
         rows = np.empty((len(names), *shape), kind)
         _fill(rows, files, names, decoded)
         return rows
-    folder = Path(cache) if cache else cache_folder()
-    stamp = hashlib.sha256("\0".join((how, *names, *files.stamp())).encode("utf-8", "surrogatepass")).hexdigest()[:24]
-    path = folder / f"images-{stamp}.npy"
-    if not path.is_file():
-        folder.mkdir(parents=True, exist_ok=True)
-
-        def write(beside: Path) -> None:
-            mapped = np.lib.format.open_memmap(beside, "w+", kind, (len(names), *shape))
-            _fill(mapped, files, names, decoded)
-            mapped.flush()
-
-        write_whole(path, write)
-    return np.load(path, mmap_mode="r")  # type: ignore[no-any-return]
+    stamp = "\0".join((how, *names, *files.stamp()))
+    return kept(stamp, (len(names), *shape), kind, lambda rows: _fill(rows, files, names, decoded), cache)
 
 
-def cache_folder() -> Path:
-    """Where what was decoded once is kept: ``AEZOO_CACHE``, or the user's cache folder."""
-    known = os.environ.get("AEZOO_CACHE")
-    return Path(known) if known else Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "aezoo"
-
-
-def _fill(rows: NDArray, files: Files, names: Sequence[str], decoded: Callable[[str], NDArray]) -> None:
+def _fill(rows: NDArray, files: Images, names: Sequence[str], decoded: Callable[[str], NDArray]) -> None:
     def one(name: str) -> NDArray:
         try:
             return decoded(name)

@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Literal
 
 import numpy as np
 
-from aezoo.core.spec import DataSpec, Kind
+from aezoo.core.spec import Column, DataSpec, Kind
 from aezoo.data.dataset import Dataset
 from aezoo.data.infer import infer_spec
 from aezoo.data.tables.encode import encoded, matched
 from aezoo.data.tables.source import Source
 from aezoo.data.tables.survey import Found, cleared, survey, understand
+from aezoo.data.windows import windowed
 from aezoo.errors import DataError, UsageError, near_misses
 
 # what a library calls the column of row numbers that it saves beside the others
@@ -33,6 +34,9 @@ class Choices:
     kinds: dict[str, tuple[Kind, tuple[str, ...]]] = field(default_factory=dict)
     levels: int = 256
     unseen: Literal["error", "missing"] = "error"
+    time: str | None = None
+    window: int | None = None
+    stride: int = 1
 
 
 def dataset_of(source: Source, name: str, chosen: Choices, like: DataSpec | None = None) -> Dataset:
@@ -43,6 +47,8 @@ def dataset_of(source: Source, name: str, chosen: Choices, like: DataSpec | None
         DataError: columns or values that do not fit.
     """
     names = source.names
+    if chosen.window is not None or (like is not None and like.series):
+        return _series(source, name, chosen, like)
     label = _column(source, chosen.label)
     aside = {column for column in (label, _column(source, chosen.index)) if column is not None}
     aside |= {_known(source, column) for column in chosen.drop}
@@ -91,6 +97,38 @@ def dataset_of(source: Source, name: str, chosen: Choices, like: DataSpec | None
             dataset.spec = dataset.spec.model_copy(update={"classes": len(present)})
     dataset.notes += notes
     return dataset
+
+
+def _series(source: Source, name: str, chosen: Choices, like: DataSpec | None) -> Dataset:
+    """Windows of a series whose steps are the rows of the table."""
+    window = like.shape[0] if like is not None and like.series else chosen.window
+    assert window is not None
+    if like is not None and not like.series:
+        raise DataError(
+            f"{source.what} was to be windows, and the model learned rows of shape {like.shape}: leave window out."
+        )
+    drop = (*chosen.drop, *([chosen.time] if chosen.time is not None else []))
+    flat = None if like is None else like.model_copy(update={"shape": like.shape[1:], "series": False})
+    table = dataset_of(source, name, replace(chosen, window=None, drop=drop), flat)
+    times = None
+    if chosen.time is not None:
+        column = Column(name=_known(source, chosen.time), kind=_time_kind(source, chosen.time))
+        spec = DataSpec(name=name, shape=(1,), columns=(column,))
+        times = encoded(source, spec, len(table))[:, 0]
+        if np.isnan(times).any():
+            raise DataError(
+                f"{source.what}, column {chosen.time!r} lacks a time in row {int(np.isnan(times).argmax())}: fill "
+                f"it in."
+            )
+    return windowed(table, window, chosen.stride, times)
+
+
+def _time_kind(source: Source, name: str) -> Literal["number", "date"]:
+    return (
+        "date"
+        if str(source.schema.field(name).type).startswith(("timestamp", "date", "time", "duration"))
+        else "number"
+    )
 
 
 def _index(found: dict[str, Found], rows: int) -> str | None:

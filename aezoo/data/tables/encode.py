@@ -8,7 +8,9 @@ from typing import Any
 import numpy as np
 
 from aezoo.core.mapped import HELD_BYTES
+from aezoo.core.progress import Progress
 from aezoo.core.spec import LEVELLED, Column, DataSpec
+from aezoo.data.cache import kept
 from aezoo.data.formats.guard import NDArray
 from aezoo.data.tables.source import Source, arrow
 from aezoo.data.tables.survey import cleared, level_name
@@ -50,16 +52,28 @@ def encoded(source: Source, spec: DataSpec, rows: int, missing: Sequence[str] = 
     names = source.schema
     narrow = all(column.kind in LEVELLED or str(names.field(column.name).type) in NARROW for column in spec.columns)
     dtype = np.float32 if narrow else np.float64
+    shape = (rows, len(spec.columns))
     size = rows * len(spec.columns) * np.dtype(dtype).itemsize
+
+    def fill(x: NDArray) -> None:
+        progress, start = Progress(), 0
+        with progress.of(1, rows, "reading"):
+            for batch in source.batches():
+                # columns together first: a file that is mapped is written row by row
+                block = np.empty((batch.num_rows, shape[1]), dtype)
+                for place, column in enumerate(spec.columns):
+                    values = cleared(batch.column(column.name), missing)
+                    block[:, place] = _values(values, column, spec, source, start)
+                x[start : start + len(block)] = block
+                start += len(block)
+                progress.advance(len(block))
+
+    if size > HELD_BYTES and source.stamp:
+        return kept(f"{source.stamp}\0{spec.model_dump_json()}\0{missing}\0{dtype}", shape, dtype, fill)
     if size > 4 * HELD_BYTES:
-        raise DataError(f"{source.what} holds {size / 2**30:.1f} GiB of numbers, more than memory: choose columns.")
-    x = np.empty((rows, len(spec.columns)), dtype)
-    start = 0
-    for batch in source.batches():
-        for place, column in enumerate(spec.columns):
-            values = cleared(batch.column(column.name), missing)
-            x[start : start + len(values), place] = _values(values, column, spec, source, start)
-        start += batch.num_rows
+        raise DataError(f"{source.what} holds {size / 2**30:.1f} GiB of numbers, more than memory: save it as Parquet.")
+    x = np.empty(shape, dtype)
+    fill(x)
     return x
 
 

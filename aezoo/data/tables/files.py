@@ -11,7 +11,8 @@ from aezoo.errors import DataError
 
 PARQUET = (".parquet", ".pq")
 ARROW = (".arrow", ".feather", ".ipc")
-ROWS = 65_536
+# values of a batch
+VALUES = 1 << 22
 
 
 def parquet(path: Path) -> Source:
@@ -31,12 +32,13 @@ def parquet(path: Path) -> Source:
     def batches() -> Iterator[Any]:
         for file in files:
             opened = _of(file, lambda file=file: pq.ParquetFile(file, memory_map=True))
-            found = opened.iter_batches(ROWS)
+            found = opened.iter_batches(max(1024, min(65_536, VALUES // max(1, len(first.names)))))
             while (batch := _of(file, lambda found=found: next(found, None))) is not None:
                 yield spread(batch, str(path))
 
     empty = spread(first.empty_table(), str(path))
-    return Source(str(path), empty.schema, batches)
+    state = "\0".join(f"{file.absolute()} {file.stat().st_size} {file.stat().st_mtime_ns}" for file in files)
+    return Source(str(path), empty.schema, batches, stamp=state)
 
 
 def ipc(path: Path) -> Source:

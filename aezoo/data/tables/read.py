@@ -54,6 +54,7 @@ def text_table(
     path = Path(path)
     chosen = choices_of(said)
     plain = replace(chosen, label=None, levels=256, unseen="error") == Choices() and decimal is None
+    plain = plain and not (like is not None and like.series)
     plain = plain and encoding == "utf-8" and path.suffix not in PACKED and not (like is not None and like.is_mixed)
     problem: NoNumberError | None = None
     if plain:

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from aezoo.core.extras import extra
 from aezoo.errors import DataError
-
-EXTRA = "tables"
 
 
 def arrow(name: str = "", what: str = "words, dates and missing cells are") -> Any:
     """A module of pyarrow; raises DataError that says how to install it."""
-    try:
-        importlib.import_module("pyarrow")
-        return importlib.import_module(f"pyarrow.{name}" if name else "pyarrow")
-    except ImportError:
-        raise DataError(f"{what} read by pyarrow, which is not installed: pip install 'aezoo[{EXTRA}]'.") from None
+    return extra(f"pyarrow.{name}" if name else "pyarrow", "tables", what)
 
 
 class Source:
@@ -28,6 +22,7 @@ class Source:
         schema: a ``pyarrow.Schema``, flat and with names that differ.
         batches: gives the record batches, anew each time.
         place: says where a row is, counted from 0, in the words of the file.
+        stamp: what its rows follow from, of files that can be read again; else ''.
     """
 
     def __init__(
@@ -36,8 +31,9 @@ class Source:
         schema: Any,
         batches: Callable[[], Iterator[Any]],
         place: Callable[[int], str] = "row {} (counted from 0)".format,
+        stamp: str = "",
     ) -> None:
-        self.what, self.schema, self.batches, self.place = what, schema, batches, place
+        self.what, self.schema, self.batches, self.place, self.stamp = what, schema, batches, place, stamp
         self.names: list[str] = list(schema.names)
         seen: set[str] = set()
         for name in self.names:

@@ -70,7 +70,7 @@ def cleared(column: Any, missing: Sequence[str]) -> Any:
     if pa.types.is_string_view(column.type):
         # pyarrow counts nulls of this type as empty texts
         column = column.cast(pa.large_string())
-    if pa.types.is_floating(column.type):
+    if pa.types.is_floating(column.type) and pc.any(pc.is_nan(column)).as_py():
         column = pc.if_else(pc.is_nan(column), pa.scalar(None, column.type), column)
     texts = pa.types.is_string(column.type) or pa.types.is_large_string(column.type)
     numbers = pa.types.is_integer(column.type) or pa.types.is_floating(column.type)
@@ -93,22 +93,16 @@ def _add(found: Found, column: Any, pa: Any, pc: Any) -> None:
     found.rows += len(column)
     found.missing += column.null_count
     kind = column.type
-    numeric = pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind)
-    if numeric and len(column) > column.null_count:
-        ends = pc.min_max(column).as_py()
-        found.low, found.high = min(found.low, float(ends["min"])), max(found.high, float(ends["max"]))
-        values = column.cast(pa.float64(), safe=False)
-        is_code = pc.is_in(values, pa.array(CODES))
-        if pc.any(is_code).as_py():
-            for entry in pc.value_counts(values.filter(is_code)).to_pylist():
-                found.codes[entry["values"]] = found.codes.get(entry["values"], 0) + entry["counts"]
-            ends = pc.min_max(values.filter(pc.invert(is_code))).as_py()
-        if ends["min"] is not None:
-            found.inner = min(found.inner[0], float(ends["min"])), max(found.inner[1], float(ends["max"]))
-        if not pa.types.is_integer(kind) and found.whole:
-            found.whole = bool(pc.all(pc.equal(pc.floor(values), values)).as_py())
-    if pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    if pa.types.is_null(kind):
+        return
+    if pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_decimal(kind):
+        _add_numbers(found, column, pa, pc)
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
         found.numbers += pc.sum(pc.match_substring_regex(column, NUMBER)).as_py() or 0
+    # measurements have no levels
+    most = FEW_LEVELS if pa.types.is_floating(kind) and not found.whole else MOST_LEVELS
+    if found.values is not None and pc.count_distinct(column).as_py() > most:
+        found.values = None
     if found.values is not None:
         for entry in pc.value_counts(column).to_pylist():
             value = entry["values"]
@@ -116,6 +110,26 @@ def _add(found: Found, column: Any, pa: Any, pc: Any) -> None:
                 found.values[value] = found.values.get(value, 0) + entry["counts"]
         if len(found.values) > MOST_LEVELS:
             found.values = None
+
+
+def _add_numbers(found: Found, column: Any, pa: Any, pc: Any) -> None:
+    ends = pc.min_max(column).as_py()
+    if ends["min"] is None:
+        return
+    low, high = float(ends["min"]), float(ends["max"])
+    found.low, found.high = min(found.low, low), max(found.high, high)
+    if low in CODES or high in CODES:
+        # the one is looked for among all values only where it is at an end of them
+        values = column.cast(pa.float64(), safe=False)
+        is_code = pc.is_in(values, pa.array(CODES))
+        for entry in pc.value_counts(values.filter(is_code)).to_pylist():
+            found.codes[entry["values"]] = found.codes.get(entry["values"], 0) + entry["counts"]
+        rest = pc.min_max(values.filter(pc.invert(is_code))).as_py()
+        low, high = (math.inf, -math.inf) if rest["min"] is None else (rest["min"], rest["max"])
+    found.inner = min(found.inner[0], low), max(found.inner[1], high)
+    if not pa.types.is_integer(column.type) and found.whole:
+        values = column.cast(pa.float64(), safe=False)
+        found.whole = bool(pc.all(pc.equal(pc.floor(values), values)).as_py())
 
 
 def is_text(found: Found) -> bool:

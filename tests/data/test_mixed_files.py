@@ -183,8 +183,8 @@ def test_whole_numbers_beyond_floats_are_names_or_refused(tmp_path):
 
 def test_lists_of_fixed_size_keep_their_rows_where_some_are_null(tmp_path):
     rows = [[1.0, 2.0], None, [3.0, 4.0], [5.0, None]]
-    path = tmp_path / "lists.parquet"
-    pyarrow.parquet.write_table(
+    path = tmp_path / "lists.feather"
+    pyarrow.feather.write_feather(
         pa.table({"v": pa.array(rows, pa.list_(pa.float64(), 2)), "s": [{"a": 1}, {"a": 2}] * 2}), path
     )
     data = open_data(path)
@@ -379,10 +379,27 @@ def test_without_pyarrow_numbers_are_read_and_words_say_what_to_install(tmp_path
             raise ImportError(name)
         return real(name, *rest)
 
-    monkeypatch.setattr("aezoo.data.tables.source.importlib.import_module", lacking)
+    monkeypatch.setattr("aezoo.core.extras.importlib.import_module", lacking)
     assert len(open_data(written(tmp_path / "n.csv", {"a": [1, 2], "b": [3, 4]}))) == 2
     for name, columns in (("w.csv", {"a": [1, 2], "b": ["x", "y"]}), ("t.parquet", None)):
         path = tmp_path / name
         pyarrow.parquet.write_table(pa.table(TABLE), path) if columns is None else written(path, columns)
         with pytest.raises(DataError, match=r"pip install 'aezoo\[tables\]'"):
             open_data(path)
+
+
+def test_what_is_more_than_memory_should_hold_is_mapped_from_a_file(tmp_path, monkeypatch):
+    folder = tmp_path / "parts"
+    folder.mkdir()
+    for i in range(3):
+        pyarrow.parquet.write_table(pa.table(TABLE).slice(20 * i, 20), folder / f"{i}.parquet", row_group_size=6)
+    held = open_data(folder, kinds=KINDS)
+    monkeypatch.setenv("AEZOO_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr("aezoo.data.tables.encode.HELD_BYTES", 100)
+    large = open_data(folder, kinds=KINDS)
+    assert large.split().train.mapped
+    assert np.array_equal(large.x, held.x, equal_nan=True)
+    assert len(list((tmp_path / "cache").iterdir())) == 1
+    assert np.array_equal(open_data(folder, kinds=KINDS).x, held.x, equal_nan=True)
+    with pytest.raises(DataError, match="more than memory: save it as Parquet"):
+        open_data(pa.table(TABLE))
