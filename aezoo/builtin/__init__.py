@@ -106,6 +106,13 @@ def aezoo_likelihoods() -> Iterator[Part]:
         summary="A distribution for each column of a mixed table, by its kind; missing values are left out.",
         references=("Nazábal et al. 2020, Handling incomplete heterogeneous data using VAEs, arXiv:1807.03653",),
     )
+    yield Part(
+        "counts",
+        "aezoo.parts.counts:Counts",
+        options + "CountsOptions",
+        summary="Counts of genes or words given their sum: negative binomial, with further zeros, or Poisson.",
+        references=("Lopez et al. 2018, Deep generative modeling for single-cell transcriptomics",),
+    )
 
 
 @hookimpl

@@ -67,6 +67,15 @@ class TableOptions(Config):
     min_log_scale: float = Field(-3.0, ge=-20, le=0, description="lower bound of the log-scales of numbers")
 
 
+class CountsOptions(Config):
+    """Options of the likelihood ``counts``."""
+
+    law: Literal["negative-binomial", "poisson", "zero-inflated"] = Field(
+        "negative-binomial", description="of each count given its mean"
+    )
+    library: bool = Field(True, description="means are shares of the row's sum, which is given; else they are free")
+
+
 class LaplacePriorOptions(Config):
     """Options of the prior ``laplace``."""
 

@@ -15,15 +15,22 @@ from aezoo.errors import UsageError, one_line
 COLUMNS = 3
 of_option = click.option(
     "--of",
-    type=click.Choice(["bound", "reconstruction"]),
-    help="The bound, or the reconstruction alone. [default: that of the calibration, else the bound]",
+    type=click.Choice(["bound", "reconstruction", "nearest", "both"]),
+    help="The bound, the reconstruction alone, the distance to the nearest codes learned from, or bound and distance: "
+    "the last two by a calibration. [default: that of the calibration, else the bound]",
 )
 
 
 @click.command()
 @on_rows("standard output, one a line")
 @of_option
-@click.option("--by", type=click.Choice(["row", "column"]), default="row", show_default=True, help="A score for each.")
+@click.option(
+    "--by",
+    type=click.Choice(["row", "column", "step"]),
+    default="row",
+    show_default=True,
+    help="A score for each; by step of the series that windows were cut from.",
+)
 @click.option("--alarms", is_flag=True, help="Add p-values and alarms by the run's calibration (aezoo calibrate).")
 @click.option("--explain", type=click.IntRange(1), metavar="N", help="Show the N worst rows and what makes them so.")
 def score(
@@ -44,9 +51,60 @@ def score(
     """Print one anomaly score a row, in nats: the negative log-likelihood at the code's mean, KL divergence included.
 
     With --draws it is the negative log-likelihood bound. With --by column, the table of what each column adds to it,
-    and the code, which sum to the score. A row is numbered as in the data, from 0.
+    and the code, which sum to the score. A row is numbered as in the data, from 0. Of a folder of runs with several
+    seeds, it is the mean over them.
     """
-    import numpy as np
+    members = sorted(path for path in Path(run).glob("seed-*") if path.is_dir())
+    if members:
+        _refuse_members(run, by, alarms, explain)
+        each_of = [_scored(str(path), split, data, data_dir, of, draws, seed, device)[2] for path in members]
+        _give_scores(sum(each_of) / len(each_of), run, out, as_json)
+        return
+    model, rows, scores, calibration, chosen = _scored(run, split, data, data_dir, of, draws, seed, device)
+    if alarms and calibration is None:
+        raise UsageError(f"{run} has no calibration to tell alarms by: aezoo calibrate {run} first.")
+    if alarms and calibration is not None and (chosen != calibration.of or draws is not None):
+        raise UsageError(
+            f"the calibration is of the score {calibration.of!r} without draws: leave --of and --draws out."
+        )
+    if by == "step":
+        _by_step(model, rows, chosen, out, as_json)
+        return
+    if by == "row" and not alarms and explain is None:
+        _give_scores(scores, run, out, as_json)
+        return
+    table: dict[str, Any] = {"row": rows.index.tolist(), "score": scores}
+    if alarms and calibration is not None:
+        table["p_value"] = calibration.p_values(scores)
+        if calibration.threshold is not None:
+            table["alarm"] = (scores > calibration.threshold).astype(int)
+    if by == "row" and explain is None:
+        _give(table, out, as_json, scores.shape)
+        return
+    if by == "column" and chosen not in ("bound", "reconstruction"):
+        raise UsageError(f"the score {chosen!r} is no sum over columns: give --of bound or reconstruction.")
+    of_parts = "reconstruction" if chosen == "reconstruction" else "bound"
+    parts = each(lambda x, **more: model.score_by_value(x, of=of_parts, **more), rows, "columns", draws, seed)
+    if explain is not None:
+        _explain(model, rows, parts, table, explain, run, out, as_json)
+        return
+    names = [*_names(model), "code"]
+    table |= {name if name not in table else f"column {name}": parts[:, i] for i, name in enumerate(names)}
+    _give(table, out, as_json, scores.shape)
+
+
+def _scored(
+    run: str,
+    split: str,
+    data: str | None,
+    data_dir: str | None,
+    of: str | None,
+    draws: int | None,
+    seed: int,
+    device: str,
+) -> tuple[Any, Any, Any, Any, str]:
+    """A run's model, the rows, their scores, its calibration, and which score it is."""
+    import torch
 
     from aezoo.evaluation import Calibration
     from aezoo.runs.open import open_run, rows_of, splits_of
@@ -55,44 +113,54 @@ def score(
     rows = rows_of(splits_of(run, header, data, data_dir=data_dir), split)
     calibration = Calibration.load(_folder(run))
     chosen = of or (calibration.of if calibration is not None else "bound")
-    if alarms and calibration is None:
-        raise UsageError(f"{run} has no calibration to tell alarms by: aezoo calibrate {run} first.")
-    if alarms and calibration is not None and (chosen != calibration.of or draws is not None):
+    if chosen in ("nearest", "both") and (calibration is None or calibration.of != chosen):
         raise UsageError(
-            f"the calibration is of the score {calibration.of!r} without draws: leave --of and --draws out."
+            f"the score {chosen!r} is by codes that a calibration keeps: aezoo calibrate {run} --of {chosen} first."
         )
-    if by == "row" and not alarms and explain is None:
-        values = each(lambda x, **more: model.score(x, of=chosen, **more), rows, "score", draws, seed)  # type: ignore[arg-type]
-        if out:
-            report(write_array(out, run, "", values), values, as_json)
-        elif as_json:
-            print_json([float(value) for value in values])
-        else:
-            click.echo("\n".join(f"{value:.6g}" for value in values))
-        return
-    parts: Any = None
-    if by == "column" or explain is not None:
-        parts = each(lambda x, **more: model.score_by_value(x, of=chosen, **more), rows, "score", draws, seed)  # type: ignore[arg-type]
-        scores = parts.sum(1)
+    if chosen in ("nearest", "both") and draws is not None:
+        raise UsageError(f"the score {chosen!r} is at the code's mean: leave --draws out.")
+    if calibration is not None and chosen == calibration.of and draws is None:
+        scores = each(lambda x: torch.from_numpy(calibration.score(model, x)), rows, "score", None, seed)
     else:
-        scores = each(lambda x: model.score(x, of=chosen), rows, "score", None, seed)  # type: ignore[arg-type]
-    table: dict[str, Any] = {"row": rows.index.tolist(), "score": scores}
-    if alarms:
-        assert calibration is not None
-        table["p_value"] = calibration.p_values(scores)
-        if calibration.threshold is not None:
-            table["alarm"] = (scores > calibration.threshold).astype(int)
-    if explain is not None:
-        _explain(model, rows, parts, table, explain, run, out, as_json)
-        return
-    if by == "column":
-        names = [*_names(model), "code"]
-        table |= {name if name not in table else f"column {name}": parts[:, i] for i, name in enumerate(names)}
-    _give(table, out, as_json, np.asarray(scores).shape)
+        known: Any = chosen
+        scores = each(lambda x, **more: model.score(x, of=known, **more), rows, "score", draws, seed)
+    return model, rows, scores, calibration, chosen
+
+
+def _refuse_members(run: str, by: str, alarms: bool, explain: int | None) -> None:
+    if by != "row" or alarms or explain is not None:
+        raise UsageError(f"{run} holds runs with several seeds, whose mean score is by row alone: name one of them.")
+
+
+def _give_scores(values: Any, run: str, out: str | None, as_json: bool) -> None:
+    if out:
+        report(write_array(out, run, "", values), values, as_json)
+    elif as_json:
+        print_json([float(value) for value in values])
+    else:
+        click.echo("\n".join(f"{value:.6g}" for value in values))
+
+
+def _by_step(model: Any, rows: Any, of: Any, out: str | None, as_json: bool) -> None:
+    """The mean score of each step of a series, over all windows that hold it; nats, of its channels."""
+    from aezoo.data.windows import by_step
+
+    starts = rows.dataset.starts
+    if starts is None:
+        raise UsageError(
+            "--by step is for windows of one series: cut them with window=… from a table or array of steps."
+        )
+    parts = each(lambda x: model.score_by_value(x, of=of), rows, "score", None, 0)
+    values = parts[:, :-1].reshape(len(parts), *model.spec.shape).sum(2)
+    steps, means = by_step(values, starts[rows.index])
+    _give({"step": steps.tolist(), "score": means}, out, as_json, steps.shape)
 
 
 def _names(model: Any) -> list[str]:
     spec = model.spec
+    if spec.series:
+        channels = [column.name for column in spec.columns] or [str(i) for i in range(spec.shape[1])]
+        return [f"step {step}, {channel}" for step in range(spec.shape[0]) for channel in channels]
     return [column.name for column in spec.columns] or [str(i) for i in range(spec.size)]
 
 
@@ -131,8 +199,8 @@ def _explain(
     worst = np.argsort(-np.asarray(table["score"]), kind="stable")[:count]
     raw = rows.part(worst).rows()
     back = model.reconstruct(raw)
-    known = spec.columns or tuple(Column(name=name) for name in names)
-    named = spec.model_copy(update={"shape": (spec.size,), "columns": known})
+    known = spec.columns if spec.columns and not spec.series else tuple(Column(name=name) for name in names)
+    named = spec.model_copy(update={"shape": (spec.size,), "columns": known, "series": False})
     was, expected = (decoded(x.flatten(1).double().numpy(), named) for x in (raw, back))
     found: list[dict[str, Any]] = []
     for place, row in enumerate(worst):
@@ -212,7 +280,8 @@ def calibrate(
     rows = rows_of(splits_of(run, header, data, data_dir=data_dir), "all" if data else split)
     if not data and split in ("train", "all"):
         note("these rows were learned from, so that their scores are lower than those of rows to come.")
-    found = scores_of(model, rows, of=of or "bound", seed=seed)  # type: ignore[arg-type]
+    train = splits_of(run, header).train if of in ("nearest", "both") else None
+    found = scores_of(model, rows, of=of or "bound", train=train, seed=seed)  # type: ignore[arg-type]
     if contamination is not None:
         found = found.at(contamination, "contamination")
     elif false_alarms is not None or len(found.scores) >= 99:

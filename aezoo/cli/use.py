@@ -168,7 +168,7 @@ def _apply(
         # one call, since pieces with one seed would all get the same noise
         values = restored(model, rows.rows(), corruption=corruption, seed=seed).restored.cpu().numpy()
     # reconstructions of a table are a table
-    table = method == "reconstruct" and model.spec.columns
+    table = method == "reconstruct" and model.spec.columns and not model.spec.series
     columns = (lambda array: decoded(array, model.spec)) if table else None
     report(write_array(out, run, name, values, columns), values, as_json)
 

@@ -11,6 +11,7 @@ import numpy as np
 from torch.utils.data import Dataset as TorchDataset
 
 from aezoo.core.arrays import as_tensor
+from aezoo.core.sparse import SparseRows
 from aezoo.data.dataset import Dataset
 from aezoo.errors import DataError, UsageError
 
@@ -54,6 +55,8 @@ def binarized(dataset: Dataset, how: Binarize = "dynamic", seed: int = 0) -> Dat
 
 def _rates(dataset: Dataset) -> np.ndarray[Any, np.dtype[np.float32]]:
     spec = dataset.spec
+    if isinstance(dataset.x, SparseRows):
+        raise DataError(f"{spec.name} is sparse, and binarizing it would make it dense: give zeros and ones.")
     if isinstance(dataset.x, TorchDataset):
         raise DataError(f"{spec.name} is a torch dataset, read row by row: binarize its items in it.")
     values = as_tensor(dataset.x).cpu().float().numpy()

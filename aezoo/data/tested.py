@@ -13,6 +13,7 @@ import torch
 
 from aezoo.core.arrays import as_tensor
 from aezoo.core.mapped import mapped
+from aezoo.core.sparse import SparseRows
 from aezoo.data.dataset import Dataset, drawn
 from aezoo.errors import DataError, UsageError
 
@@ -56,7 +57,10 @@ def tested(dataset: Dataset, test: Any, opened: Opened) -> Dataset:
 
 def _with_rows(dataset: Dataset, path: str, opened: Opened) -> Dataset:
     further = opened(path)
-    if any(isinstance(part.x, torch.utils.data.Dataset) for part in (dataset, further)) or dataset.rates is not None:
+    if (
+        any(isinstance(part.x, torch.utils.data.Dataset | SparseRows) for part in (dataset, further))
+        or dataset.rates is not None
+    ):
         raise DataError(
             f"test rows of their own are for arrays and tables, and {dataset.spec.name} is none: give a share."
         )

@@ -87,11 +87,17 @@ def evaluate(
         figures |= restoration_figures(model, split, corruption=corruption, draws=draws, seed=seed)
     if "bound" in model.capabilities:
         figures["neg_elbo"] = negative_elbo(model, split, draws=draws, seed=seed)
-        if {"density", "mass"} & set(model.capabilities):
+        if {"density", "mass"} & set(model.capabilities) and not is_bent(model):
             figures["bits_per_dim"] = bits_per_dim(model, figures["neg_elbo"])
     figures |= _penalties(model, split, seed)
     figures |= _codes(model, dataset_splits.train, split, seed)
     return {name: value for name, value in figures.items() if math.isfinite(value)}
+
+
+def is_bent(model: Autoencoder) -> bool:
+    """Whether the preprocessing is no straight line, so that no density of raw values follows from one of scaled "
+    "ones."""
+    return getattr(model.preprocess, "bend", None) is not None
 
 
 def _penalties(model: Autoencoder, split: Split, seed: int) -> dict[str, float]:

@@ -12,7 +12,6 @@ from torch import Tensor
 
 from aezoo.data import Split
 from aezoo.model.autoencoder import Autoencoder
-from aezoo.parts import Table
 
 Array = np.ndarray[Any, Any]
 
@@ -64,8 +63,8 @@ def seen_by(model: Autoencoder, u: Tensor) -> Tensor:
         >>> aezoo.evaluation.seen_by(run.model, u) is u
         True
     """
-    likelihood = model.decoder.likelihood
-    return likelihood.entry.dense(u) if isinstance(likelihood, Table) else u
+    entry = model.decoder.likelihood.entry
+    return u if entry is None else entry.dense(u)
 
 
 def value_names(model: Autoencoder) -> tuple[str, ...]:
@@ -75,7 +74,8 @@ def value_names(model: Autoencoder) -> tuple[str, ...]:
         >>> aezoo.evaluation.value_names(run.model)[:2]
         ('0', '1')
     """
-    likelihood = model.decoder.likelihood
-    if isinstance(likelihood, Table):
-        return likelihood.entry.names
-    return tuple(column.name for column in model.spec.columns) or tuple(str(i) for i in range(model.spec.size))
+    entry = model.decoder.likelihood.entry
+    if entry is not None:
+        return tuple(entry.names)
+    named = model.spec.columns if len(model.spec.shape) == 1 else ()
+    return tuple(column.name for column in named) or tuple(str(i) for i in range(model.spec.size))

@@ -95,7 +95,7 @@ def assemble(
     )
     corruption = None if config.corruption is None else build_part("corruption", config.corruption, spec=seen)
     told = corruption is not None and corruption.marks_missing
-    if seen.is_mixed or isinstance(likelihood, Table):
+    if seen.is_mixed or likelihood.entry is not None:
         encoder_network, decoder_network = _of_columns(networks, seen, likelihood, masks=told)
     else:
         encoder_network, decoder_network = networks(spec=seen)
@@ -128,14 +128,18 @@ def _of_columns(
     networks: Callable[..., Any], seen: DataSpec, likelihood: Likelihood, masks: bool
 ) -> tuple[nn.Module, nn.Module]:
     """An encoder's network that takes the columns of a mixed table apart, and the decoder's beside it."""
-    if not isinstance(likelihood, Table):
+    if likelihood.entry is None:
         lacks = "missing values" if any(column.holes for column in seen.columns) else "columns that are no numbers"
         raise CompositionError(
             f"{seen.name} has {lacks}, of which likelihood {type(likelihood).__name__} knows nothing: use --likelihood "
             "table."
         )
-    entry = ColumnInput(seen, masks=masks)
-    flat = DataSpec(name=seen.name, shape=(entry.width,))
+    entry = ColumnInput(seen, masks=masks) if isinstance(likelihood, Table) else likelihood.entry
+    if masks and not isinstance(likelihood, Table):
+        raise CompositionError(
+            f"{type(likelihood).__name__} knows of no missing values: use masking without a channel."
+        )
+    flat = DataSpec(name=seen.name, shape=(entry.width if isinstance(likelihood, Table) else seen.size,))
     network, decoder = networks(spec=flat, data_outputs=likelihood.outputs)
     # one chain of layers, so that what looks for the first of them finds it
     return nn.Sequential(entry, *network) if type(network) is nn.Sequential else nn.Sequential(entry, network), decoder

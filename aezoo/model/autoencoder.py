@@ -71,7 +71,7 @@ class Autoencoder(Objective):
         if self._stochastic and self.prior is not None:
             found += ["bound", *self.decoder.likelihood.capabilities]
         noisy = self.corruption is not None and self.corruption.noise_variance is not None
-        if noisy and not self.spec.is_mixed:
+        if noisy and not self.spec.is_mixed and getattr(self.preprocess, "bend", None) is None:
             found.append("score-function")
         return tuple(found)
 

@@ -4,6 +4,7 @@ from aezoo.core.schedules import warmed_up
 from aezoo.parts.build import build_part, part_options, resolved
 from aezoo.parts.columns import ColumnInput, columns_of
 from aezoo.parts.corruption import Corruption, MaskChannel
+from aezoo.parts.counts import Counts, CountsDistribution, LogCounts
 from aezoo.parts.decoder import Decoder
 from aezoo.parts.distributions import Laplace as LaplaceDistribution
 from aezoo.parts.distributions import Levels, Normal, by_value
@@ -62,6 +63,8 @@ __all__ = [
     "ColumnInput",
     "ContinuousBernoulli",
     "Corruption",
+    "Counts",
+    "CountsDistribution",
     "Decoder",
     "Encoder",
     "Gaussian",
@@ -72,6 +75,7 @@ __all__ = [
     "LaplacePrior",
     "Levels",
     "Likelihood",
+    "LogCounts",
     "MaskChannel",
     "Mixed",
     "MixtureOfGaussians",

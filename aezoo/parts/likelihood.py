@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Callable
-from typing import ClassVar, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 import torch.nn.functional as F
@@ -72,6 +72,9 @@ class Likelihood(Border, ABC):
         super().__init__()
         self.shape = spec.shape
         self.outputs = Outputs(spec.shape, channels, scalars)
+        self.entry: Any = None
+        """What makes of preprocessed data the values that a network takes, where that is not the data itself: a module
+        with ``dense`` (without masks), ``observed`` and the ``names`` of the values."""
         if self.unit_interval:
             _check_unit_interval(spec, type(self).__name__, "--likelihood gaussian")
 

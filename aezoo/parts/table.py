@@ -129,25 +129,27 @@ class Table(Likelihood):
 
 
 def residual(x: Tensor, px: Distribution) -> Tensor:
-    """x − E[x | z] (K, B, *X) of rows x (B, *X); of mixed tables (K, B, W), as a network takes both, 0 where missing.
+    """x − E[x | z] (K, B, *X) of rows x (B, *X); of tables (K, B, W), as a network takes both, 0 where missing.
 
     Examples:
         >>> px = aezoo.parts.Gaussian(aezoo.DataSpec(shape=(2,)))(torch.zeros(1, 1, 2))
         >>> aezoo.parts.residual(torch.tensor([[1.0, 2.0]]), px).tolist()
         [[[1.0, 2.0]]]
     """
-    return px.residual(x) if isinstance(px, Mixed) else x - px.mean
+    apart: Any = getattr(px, "residual", None)
+    return x - px.mean if apart is None else apart(x)
 
 
 def expected(px: Distribution) -> Tensor:
-    """E[x | z] (K, B, *X); of mixed tables (K, B, W), as a network takes it: of levels their probabilities.
+    """E[x | z] (K, B, *X); of tables (K, B, W), as a network takes it: of levels their probabilities.
 
     Examples:
         >>> px = aezoo.parts.Gaussian(aezoo.DataSpec(shape=(2,)))(torch.zeros(1, 1, 2))
         >>> aezoo.parts.expected(px).shape
         torch.Size([1, 1, 2])
     """
-    return px.dense if isinstance(px, Mixed) else px.mean
+    dense: Tensor | None = getattr(px, "dense", None)
+    return px.mean if dense is None else dense
 
 
 class Piece(NamedTuple):

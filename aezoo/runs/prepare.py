@@ -10,6 +10,7 @@ import torch
 from aezoo import registry
 from aezoo.core.options import TrainConfig
 from aezoo.core.rng import random_stream
+from aezoo.core.sparse import SparseRows
 from aezoo.data import Dataset
 from aezoo.data.infer import all_in
 from aezoo.errors import CompositionError, DataError, UnknownNameError, near_misses
@@ -40,7 +41,8 @@ def prepare(model: str | Autoencoder, job: Job) -> Recorder:
     splits = dataset.split(training.validation, training.seed)
     if name:
         if dataset.spec.is_mixed and "likelihood" in entry.options.keys():  # noqa: SIM118 - not a mapping
-            theirs = {"likelihood": "table", **theirs}
+            counts = isinstance(dataset.x, SparseRows) and all(c.kind == "count" for c in dataset.spec.columns)
+            theirs = {"likelihood": "counts" if counts else "table", **theirs}
         config = complete(entry.options.parse(theirs, owner=f"model {name!r}"))
     if isinstance(model, str):
         assert config is not None

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -179,3 +180,23 @@ def test_splits_that_cannot_be(folder, cli, tmp_path, options, message):
     assert result.status in (1, 2)
     assert message in result.err
     assert not (tmp_path / "run").exists()
+
+
+def test_scores_by_the_nearest_codes_need_a_calibration(folder, cli, tmp_path):
+    run = shutil.copytree(folder / "run", tmp_path / "run")
+    (run / "calibration.safetensors").unlink(missing_ok=True)
+    assert "calibrate" in cli("score", run, "--of", "nearest").err
+    assert cli("calibrate", run, "--split", "test", "--of", "both").status == 0
+    found = json.loads(cli("score", run, "--alarms", "--json").out)
+    assert 0.9 < np.mean(np.array(found["p_value"]) > 0.05) <= 1
+    assert "no sum over columns" in cli("score", run, "--by", "column").err
+    assert cli("score", run, "--by", "column", "--of", "bound").status == 0
+    assert "leave --draws out" in cli("score", run, "--draws", "2").err
+
+
+def test_the_score_of_several_seeds_is_their_mean(folder, cli, tmp_path):
+    aezoo.train_many("vae", str(folder / "t.csv"), seeds=2, out=tmp_path / "many", epochs=1, progress=False)
+    mean = json.loads(cli("score", tmp_path / "many", "--json").out)
+    each = [json.loads(cli("score", tmp_path / "many" / f"seed-{i}", "--json").out) for i in range(2)]
+    assert np.allclose(mean, np.mean(each, axis=0))
+    assert "name one of them" in cli("score", tmp_path / "many", "--by", "column").err

@@ -144,6 +144,19 @@ def run_of(cli, *arguments):
     return json.loads(train(cli, *arguments, "--json").out)
 
 
+@flips("layout", "test", "train_on")
+def test_which_rows_and_what_they_are(cli, tmp_path):
+    np.save("x.npy", np.random.RandomState(0).normal(size=(60, 6, 5)))
+    shapes = {}
+    for layout in ("image", "series", "table"):
+        run = run_of(cli, "--data", "x.npy", "--layout", layout, "--network", "mlp")["run"]
+        shapes[layout] = aezoo.load(run).spec.shape
+    assert shapes == {"image": (1, 6, 5), "series": (6, 5), "table": (30,)}
+    assert run_of(cli, "--data", "x.npy", "--test", "0.5")["examples"] == 30
+    assert run_of(cli, "--data", "x.npy")["examples"] == 12
+    assert run_of(cli, "--data", "x.npy", "--train-on", "all")["examples"] == 0
+
+
 @flips("model", "data", "json", "out", "seeds", "config", "overwrite", "labels", "data_dir")
 def test_the_options_of_the_command(cli, tmp_path):
     first = run_of(cli, "--out", "first")

@@ -189,11 +189,13 @@ def test_columns_that_contradict_themselves(kind, levels, message):
 
 @pytest.mark.parametrize("name", list(aezoo.registry.likelihoods))
 def test_values_by_themselves_sum_to_the_density(name):
-    table = name == "table"
-    spec = SPEC if table else DataSpec(shape=(2, 3, 2), low=0.0, high=1.0, levels=2)
+    specs = {"table": SPEC, "counts": DataSpec(shape=(7,))}
+    spec = specs.get(name, DataSpec(shape=(2, 3, 2), low=0.0, high=1.0, levels=2))
     likelihood = aezoo.parts.build_part("likelihood", name, spec=spec)
     output = torch.randn(2, 3, likelihood.outputs.size)
-    x = ROWS.float() if table else torch.randint(0, 2, (3, 2, 3, 2)).float()
+    x = {"table": ROWS.float(), "counts": ROWS.abs().ceil().float()}.get(
+        name, torch.randint(0, 2, (3, 2, 3, 2)).float()
+    )
     px = likelihood(output)
     each = by_value(px, x)
     assert each.shape == (2, *x.shape)

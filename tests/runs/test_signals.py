@@ -11,6 +11,7 @@ from forked import forks, wait_for
 
 import aezoo
 from aezoo.errors import TerminatedError
+from aezoo.runs import job
 from aezoo.runs.recorder import Recorder
 from aezoo.storage import tensors
 from aezoo.training import State, Trainer
@@ -95,7 +96,7 @@ def places():
         "evaluation": (runs, "evaluate", 1, "run"),
         "results": (RunFolder, "finish", 1, "run"),
         "pictures": (plots, "draw_run", 1, "run"),
-        "data": (aezoo.data, "open_data", 1, ""),
+        "data": (job, "open_data", 1, ""),
         "the config": (RunFolder, "write_config", 1, "nothing stays"),
     }
 

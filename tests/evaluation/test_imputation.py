@@ -1,8 +1,11 @@
 """Imputation, calibration and scores by value."""
 
+import json
+
 import numpy as np
 import pytest
 import torch
+from safetensors.numpy import save_file
 
 import aezoo
 from aezoo.core.spec import Column, DataSpec
@@ -146,18 +149,49 @@ def test_a_calibration_is_saved_and_broken_ones_are_told(tmp_path, run):
     again = Calibration.load(tmp_path)
     assert np.array_equal(again.scores, calibration.scores)
     assert again[1:] == calibration[1:]
+    both = calibrate(run.model, run.splits.test, of="both", train=run.splits.train)
+    both.save(tmp_path)
+    x = run.splits.validation.rows()
+    assert np.array_equal(Calibration.load(tmp_path).score(run.model, x), both.score(run.model, x))
     assert Calibration.load(tmp_path / "other") is None
-    for text in (
-        "{",
-        "{}",
-        '{"scores": [2, 1]}',
-        '{"scores": [1], "more": 1}',
-        '{"scores": ["a"]}',
-        '{"scores": [NaN]}',
+    rising = np.array([1.0, 2.0])
+    said = {"of": "bound", "threshold": None, "rate": None, "how": None, "middle": [0, 0], "width": [1, 1]}
+    for arrays, told in (
+        ({"scores": rising[::-1].copy()}, said),
+        ({"scores": rising * np.nan}, said),
+        ({"scores": rising, "more": rising}, said),
+        ({"scores": rising}, {**said, "more": 1}),
+        ({"scores": rising}, {**said, "of": "nearest"}),
+        ({"scores": rising}, {**said, "width": [0, 1]}),
+        ({"scores": rising}, {}),
+        ({"codes": rising}, said),
     ):
-        (tmp_path / "calibration.json").write_text(text)
+        save_file(arrays, tmp_path / "calibration.safetensors", {"aezoo": json.dumps(told)})
         with pytest.raises(CheckpointError, match="calibrate the run again"):
             Calibration.load(tmp_path)
+    (tmp_path / "calibration.safetensors").write_bytes(b"{")
+    with pytest.raises(CheckpointError, match="calibrate the run again"):
+        Calibration.load(tmp_path)
+
+
+def test_scores_by_the_nearest_codes(run):
+    train, held = run.splits.train, run.splits.test
+    codes = run.model.encode(train.rows()).numpy()
+    x = run.splits.validation.rows()
+    distances = np.linalg.norm(run.model.encode(x).numpy()[:, None] - codes[None], axis=2)
+    nearest = calibrate(run.model, held, of="nearest", train=train)
+    fifth = np.sort(distances, axis=1)[:, 4]
+    assert np.allclose(nearest.score(run.model, x), fifth, atol=1e-5)
+    both = calibrate(run.model, held, of="both", train=train)
+    known = [run.model.score(part).numpy() for part in (held.rows(), x)]
+    far = [np.log(nearest.score(run.model, part)) for part in (held.rows(), x)]
+    wanted = [(b - np.median(a)) / np.subtract(*np.percentile(a, [75, 25])) for a, b in (known, far)]
+    assert np.allclose(both.score(run.model, x), np.mean(wanted, axis=0), rtol=1e-3, atol=1e-3)
+    assert np.median(both.scores) == pytest.approx(0, abs=0.3)
+    with pytest.raises(UsageError, match="give train"):
+        calibrate(run.model, held, of="nearest")
+    with pytest.raises(UsageError, match="no score 'best'"):
+        calibrate(run.model, held, of="best")
 
 
 def test_rows_without_a_finite_score_are_named():
