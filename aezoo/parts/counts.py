@@ -22,6 +22,42 @@ Law = Literal["negative-binomial", "poisson", "zero-inflated"]
 TINY = 1e-8
 
 
+class _LogRising(torch.autograd.Function):
+    """log Γ(x + r) − log Γ(r) of counts x (…, D) and r (D,); its slope is of r alone.
+
+    torch's digamma, which that slope is made of, takes twenty times as long as the passes of its series.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, x: Tensor, r: Tensor) -> Tensor:
+        ctx.save_for_backward(x, r)
+        return torch.lgamma(x + r) - torch.lgamma(r)
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> tuple[None, Tensor]:
+        x, r = ctx.saved_tensors
+        if torch.is_grad_enabled():  # the result is to be differentiated: by what torch knows
+            slope = torch.digamma(x + r) - torch.digamma(r)
+        else:
+            slope = digamma(x + r) - torch.digamma(r)
+        return None, (gradient * slope).sum_to_size(r.shape)
+
+
+SHIFT = 6
+
+
+def digamma(x: Tensor) -> Tensor:
+    """ψ(x) of positive x, by its recurrence up to x + 6 and the asymptotic series there; to 1e-9 relative."""
+    below = x.reciprocal()
+    for step in range(1, SHIFT):
+        below += (x + step).reciprocal_()
+    far = x + SHIFT
+    inverse = far.reciprocal()
+    square = inverse.square()
+    series = square * (1 / 12 - square * (1 / 120 - square * (1 / 252 - square * (1 / 240))))
+    return far.log_().sub_(inverse, alpha=0.5).sub_(series).sub_(below)
+
+
 class LogCounts(nn.Module):
     """log(1 + c), which networks take of counts.
 
@@ -177,10 +213,10 @@ class CountsDistribution(Distribution):
         r = self.log_dispersion.exp()
         # log(r + m), of which both ratios are made
         total = torch.logaddexp(log_mean, self.log_dispersion.expand_as(log_mean))
-        drawn = (
+        drawn: Tensor = (
             r * (self.log_dispersion - total)
             + value * (log_mean - total)
-            + (torch.lgamma(value + r) - torch.lgamma(r) - torch.lgamma(value + 1))
+            + (_LogRising.apply(value, r) - torch.lgamma(value + 1))  # type: ignore[no-untyped-call]
         )
         if self.zeros is None:
             return drawn

@@ -47,6 +47,25 @@ def test_each_count_is_what_scipy_says(law, library):
     assert np.allclose(px.log_prob(X).detach(), np.log(wanted).sum(-1))
 
 
+def test_the_slope_of_the_dispersion_is_torchs():
+    from aezoo.parts.counts import digamma
+
+    x = torch.logspace(-4, 5, 500, dtype=torch.float64)
+    assert torch.allclose(digamma(x), torch.digamma(x), rtol=1e-8, atol=1e-9)
+    likelihood = Counts(SPEC).double()
+    output = torch.randn(1, 2, 5, dtype=torch.float64, requires_grad=True)
+    with torch.no_grad():
+        likelihood.log_dispersion.normal_()
+
+    def density(log_dispersion, output):
+        found = torch.func.functional_call(likelihood, {"log_dispersion": log_dispersion}, (output,))
+        return found.log_prob(X)
+
+    # against differences, once and twice
+    assert torch.autograd.gradcheck(density, (likelihood.log_dispersion, output))
+    assert torch.autograd.gradgradcheck(density, (likelihood.log_dispersion, output))
+
+
 def test_means_are_of_rows_of_the_usual_sum():
     torch.manual_seed(0)
     likelihood = Counts(SPEC).double()
