@@ -1,7 +1,7 @@
 """How fast data of other formats is learned from, beside the same rows in memory: 784-512-32 at batch 128.
 
-Each format is opened, then trained on; the rate is that of two epochs after the first, the opening is beside it. What the
-counts of an .h5ad file are trained by is the likelihood of counts, in both ways.
+Each format is opened, then trained on; the rate is that of two epochs after the first, the opening is beside it. The
+counts of an .h5ad file are scored by the likelihood of counts, in both ways.
 """
 
 from __future__ import annotations

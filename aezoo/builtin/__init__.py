@@ -32,6 +32,16 @@ def aezoo_networks() -> Iterator[Part]:
     )
 
     yield Part(
+        "resnet",
+        "aezoo.parts.resnet:resnet",
+        options + "ResNetOptions",
+        summary="Residual blocks under group normalisation, for images of 32² to 256².",
+        references=(
+            "He et al. 2016, Identity mappings in deep residual networks, arXiv:1603.05027",
+            "Wu & He 2018, Group normalization, arXiv:1803.08494",
+        ),
+    )
+    yield Part(
         "conv1d",
         "aezoo.parts.series:conv1d",
         options + "Conv1dOptions",

@@ -41,6 +41,13 @@ class Conv1dOptions(ConvOptions):
     kernel: Literal[3, 5, 7] = Field(5, description="width of the kernels")
 
 
+class ResNetOptions(Config):
+    """Options of the network ``resnet``."""
+
+    blocks: int = Field(2, ge=1, le=32, description="residual blocks a stage")
+    groups: int = Field(8, ge=1, le=1024, description="groups of channels that are normalised together")
+
+
 class ScaleOptions(Config):
     """Options of the likelihoods with a scale."""
 

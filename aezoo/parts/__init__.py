@@ -48,6 +48,7 @@ from aezoo.parts.regularizer import (
     Reset,
     Weighted,
 )
+from aezoo.parts.resnet import resnet
 from aezoo.parts.scaling import Scaling
 from aezoo.parts.series import conv1d
 from aezoo.parts.sparse import Selection, SparseCode, Support, transforming
@@ -115,6 +116,7 @@ __all__ = [
     "mlp",
     "part_options",
     "residual",
+    "resnet",
     "resolved",
     "score_function",
     "transforming",

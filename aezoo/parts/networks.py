@@ -143,10 +143,10 @@ def conv(
         extra = (1 - targets[index][0] % 2, 1 - targets[index][1] % 2)
         down += after(a)
         down.append(nn.ConvTranspose2d(a, b, kernel, 2, kernel // 2, output_padding=extra))
-    return nn.Sequential(*up), nn.Sequential(*down, _PooledScalars(data_outputs))
+    return nn.Sequential(*up), nn.Sequential(*down, PooledScalars(data_outputs))
 
 
-class _PooledScalars(nn.Module):
+class PooledScalars(nn.Module):
     """Flattens maps (N, channels·C + scalars, H, W) to (N, outputs.size); a scalar is the mean of its map."""
 
     def __init__(self, outputs: Outputs) -> None:

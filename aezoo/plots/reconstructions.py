@@ -102,7 +102,7 @@ def _profiles(model: Autoencoder, split: Split) -> Figure:
     for row, axes in enumerate(panels):
         for form, colour, label in zip(forms, colours, NAMES[len(forms)], strict=True):
             axes.plot(np.arange(size), form[row], color=colour, marker=mark, markersize=4, linewidth=1, label=label)
-        axes.set_ylabel(f"row {row + 1}")
+        axes.set_ylabel(f"row {split.index[row]}")
         axes.grid(color="0.9")
     if model.spec.columns and size <= NAMED:
         names = [plain(name, 20) for name in value_names(model)]
