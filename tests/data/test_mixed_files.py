@@ -403,3 +403,34 @@ def test_what_is_more_than_memory_should_hold_is_mapped_from_a_file(tmp_path, mo
     assert np.array_equal(open_data(folder, kinds=KINDS).x, held.x, equal_nan=True)
     with pytest.raises(DataError, match="more than memory: save it as Parquet"):
         open_data(pa.table(TABLE))
+
+
+def test_spaces_around_cells_are_none_of_theirs(tmp_path):
+    rows = [
+        f"{20 + i}, {['Private', '?', 'State'][i % 3]}, {['Male', 'Female'][i % 2]}, {'NA' if i == 4 else i}"
+        for i in range(30)
+    ]
+    (tmp_path / "a.csv").write_text("\n".join(rows))
+    data = open_data(tmp_path / "a.csv")
+    assert [(c.kind, c.levels, c.holes) for c in data.spec.columns] == [
+        ("number", (), False),
+        ("binary", ("Private", "State"), True),
+        ("binary", ("Female", "Male"), False),
+        ("number", (), True),
+    ]
+    assert np.isnan(data.x[:, 1]).sum() == 10
+
+
+@pytest.mark.parametrize(
+    ("texts", "said"),
+    [
+        ([f"{1 + i % 28:02d}/{1 + i % 12:02d}/2024" for i in range(60)], "seem to be dates: write them as 2026-01-31"),
+        ([f"{1000 + 37 * i:,}.50" for i in range(60)], "numbers with marks between thousands"),
+        ([f"{i}.5 %" for i in range(60)], "numbers with a unit"),
+        ([f"name {i}" for i in range(60)], "60 texts in 60 rows"),
+    ],
+)
+def test_words_that_would_be_dates_or_numbers_are_told(texts, said):
+    notes = open_data(pa.table({"x": np.arange(60.0), "t": texts})).notes
+    assert len(notes) == 1
+    assert said in notes[0]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,12 @@ FEW_LEVELS, NAMES_OF_ROWS = 256, 20
 # whole numbers beyond are not told apart by a float
 WHOLE = 2**53
 # what people write for a missing number, when it is far from the others
+LOOKS = {
+    r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}([ T].*)?": "what seem to be dates: write them as 2026-01-31",
+    r"[^\w\s]?\s?-?\d{1,3}([,.' ]\d{3})+([.,]\d+)?\s?[^\w\s]?": "what seem to be numbers with marks "
+    "between thousands: leave those out",
+    r"[$€£¥]\s?-?[\d.,]+|-?[\d.,]+\s?[%$€£¥]": "what seem to be numbers with a unit: leave that out",
+}
 NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
 CODES = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, 99.0, 999.0, 9999.0, 99999.0)
 
@@ -183,11 +190,16 @@ def understand(
                 _refuse_changed(source, one)
             if one.values is None or len(texts) > levels or (len(texts) == known > NAMES_OF_ROWS):
                 many = f"more than {MOST_LEVELS:,}" if one.values is None else f"{len(texts):,}"
-                _set_aside(out, name, f"holds {many} texts in {known:,} rows", f"kinds={name}:category keeps it")
+                said = _looks_like(texts)
+                _set_aside(
+                    out, name, f"holds {said or f'{many} texts in {known:,} rows'}", f"kinds={name}:category keeps it"
+                )
             elif len(texts) == 1:
                 _set_aside(out, name, f"is {shown(texts[0])[:40]!r} in all rows")
             else:
                 kind: Kind = "binary" if len(texts) == 2 else "category"
+                if said := _looks_like(texts):
+                    out.notes.append(f"column {shown(name)!r} holds {said} (it is taken for {len(texts):,} words).")
                 out.columns.append(Column(name=name, kind=kind, levels=tuple(texts), holes=holes))
         elif one.type == "bool":
             out.columns.append(Column(name=name, kind="binary", levels=("false", "true"), holes=holes))
@@ -210,6 +222,14 @@ def understand(
             f"{source.what} has no column to learn from: {'; '.join(out.notes) or 'give it numbers or words'}"
         )
     return out
+
+
+def _looks_like(texts: Sequence[str]) -> str:
+    """What words are that would be dates or numbers, were they written otherwise; '' of others."""
+    for pattern, said in LOOKS.items():
+        if len(texts) > 2 and sum(bool(re.fullmatch(pattern, text)) for text in texts) > 0.9 * len(texts):
+            return said
+    return ""
 
 
 def _refuse_changed(source: Source, one: Found) -> None:

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 from aezoo.core.mapped import physical_memory
 from aezoo.data.formats.table import numbered_header
 from aezoo.data.tables.source import Source, arrow, source_of
+from aezoo.data.tables.survey import NUMBER
 from aezoo.errors import DataError
 from aezoo.errors import one_line as shown
 
@@ -131,9 +132,9 @@ def read_text(
         except pa.ArrowInvalid as error:
             raise DataError(f"{path}: {_told(str(error))}") from None
 
-    table = read(decimal or ".")
+    table = _trimmed(read(decimal or "."), {*MISSING, *missing}, words)
     if decimal is None and head.delimiter != "," and _has_decimal_commas(table):
-        table = read(",")
+        table = _trimmed(read(","), {*MISSING, *missing}, words)
     for name in table.column_names:
         if pa.types.is_binary(table.schema.field(name).type):
             raise DataError(
@@ -141,6 +142,24 @@ def read_text(
                 f"(encoding=latin-1, cp1252 …)."
             )
     return source_of(table, str(path), place=lambda row: f"line {_line_of(path, head, encoding, row)}")
+
+
+def _trimmed(table: Any, missing: set[str], words: Sequence[str]) -> Any:
+    """The table without the spaces around its words; what is missing, or a number, without them is one."""
+    pa, pc = arrow(), arrow("compute")
+    for place, name in enumerate(table.column_names):
+        column = table.column(place)
+        if not pa.types.is_string(column.type):
+            continue
+        bare = pc.utf8_trim_whitespace(column)
+        if pc.all(pc.equal(bare, column)).as_py() is not False:
+            continue
+        bare = pc.if_else(pc.is_in(bare, pa.array(sorted(missing))), pa.scalar(None, pa.string()), bare)
+        numbers = pc.match_substring_regex(bare, NUMBER)
+        if name not in words and pc.all(numbers).as_py() and bare.null_count < len(bare):
+            bare = bare.cast(pa.float64())
+        table = table.set_column(place, name, bare)
+    return table
 
 
 def _line_of(path: Path, head: Head, encoding: str, row: int) -> int:
