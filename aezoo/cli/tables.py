@@ -85,7 +85,9 @@ def _holds(column: Any) -> str:
     "--out", metavar="FILE", help="The table filled in, .csv or .npy. [default: imputed.csv beside the checkpoint]"
 )
 @click.option("--draws", is_flag=True, help="A draw for each missing value, instead of its mean or likeliest level.")
-@click.option("--steps", type=click.IntRange(1), default=10, show_default=True, help="How often holes are filled anew.")
+@click.option(
+    "--steps", type=click.IntRange(1), help="How often holes are filled anew. [default: 1 with masks, else 3]"
+)
 @click.option("--check", is_flag=True, help="Hide a tenth of what is there, and print how well it comes back.")
 @seed
 @device
@@ -95,7 +97,7 @@ def impute(
     data: str | None,
     out: str | None,
     draws: bool,
-    steps: int,
+    steps: int | None,
     check: bool,
     seed: int,
     device: str,

@@ -14,6 +14,8 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 LEVELLED = ("binary", "ordinal", "category")
 # of one column; more of them are names of rows, not levels
 MOST_LEVELS = 10_000
+# that a network takes of one datum
+MOST_VALUES = 1_000_000
 
 Texts = Annotated[tuple[str, ...], BeforeValidator(listed)]
 
@@ -101,6 +103,8 @@ class DataSpec(Config):
             raise ValueError("low must be below high")
         if self.scaling == "scale" and self.low is None:
             raise ValueError("scaling 'scale' needs low and high")
+        if sum(column.width for column in self.columns) > MOST_VALUES:
+            raise ValueError(f"the levels of all columns are more than {MOST_VALUES:,}")
         if self.series and len(self.shape) != 2:
             raise ValueError("a series has two axes, steps and channels")
         if self.columns and self.shape != ((self.shape[0],) if self.series else ()) + (len(self.columns),):

@@ -21,11 +21,12 @@ from aezoo.model.autoencoder import Autoencoder
 from aezoo.model.passes import Rows
 from aezoo.parts import Table, draw
 
-STEPS = 10
+# of a model that was not trained to fill holes in: by measurement more make little of it
+STEPS = 3
 ROWS = 20_000
 
 
-def impute(model: Autoencoder, x: Rows, *, draws: bool = False, steps: int = STEPS, seed: int = 0) -> Any:
+def impute(model: Autoencoder, x: Rows, *, draws: bool = False, steps: int | None = None, seed: int = 0) -> Any:
     """Raw rows (B, D) with their missing values (NaN) filled in; what is there stays to the bit.
 
     Each step decodes the rows as filled by the step before, and fills the holes again: with the means of numbers and
@@ -37,7 +38,8 @@ def impute(model: Autoencoder, x: Rows, *, draws: bool = False, steps: int = STE
         model: of a mixed table, ``--likelihood table``.
         x: rows, or a data frame, whose columns are matched by name.
         draws: one draw for each hole, instead of what is expected.
-        steps: how often.
+        steps: how often; None is once for a model that was trained with masks (``masking`` with a channel), whose first
+            answer is what it has learned to give, and three times for others.
         seed: of the draws.
 
     Raises:
@@ -61,6 +63,8 @@ def impute(model: Autoencoder, x: Rows, *, draws: bool = False, steps: int = STE
             f"train it "
             "on a table with holes, or with --likelihood table."
         )
+    if steps is None:
+        steps = 1 if model.corruption is not None and model.corruption.marks_missing else STEPS
     if steps < 1:
         raise UsageError(f"missing values are filled in steps, at least 1 (got {steps}).")
     rows, single = checked_rows(model, x)
@@ -85,7 +89,7 @@ def impute(model: Autoencoder, x: Rows, *, draws: bool = False, steps: int = STE
 
 
 def imputation_figures(
-    model: Autoencoder, train: Split, split: Split, *, share: float = 0.1, seed: int = 0, steps: int = STEPS
+    model: Autoencoder, train: Split, split: Split, *, share: float = 0.1, seed: int = 0, steps: int | None = None
 ) -> dict[str, dict[str, float]]:
     """How well values come back that were there and were hidden, beside other ways to fill them in.
 
@@ -123,7 +127,7 @@ def imputation_figures(
     return {name: _figures(found, rows, hidden, levelled, spread) for name, found in ways.items()}
 
 
-def _of_model(model: Autoencoder, seen: Array, steps: int) -> Array:
+def _of_model(model: Autoencoder, seen: Array, steps: int | None) -> Array:
     unchecked = torch.from_numpy(seen)
     # what is hidden here may be a hole where no training row had one
     spec = model.spec
