@@ -120,9 +120,11 @@ def check_finite(x: Array | SparseRows, what: str = "data", first: int = 0) -> N
 
 
 def _check_stored(x: SparseRows, what: str, first: int) -> None:
-    bad = ~np.isfinite(x.values)
-    if bad.any():
-        place = int(bad.argmax())
+    for start in range(0, len(x.values), CHUNK):
+        bad = ~np.isfinite(x.values[start : start + CHUNK])
+        if not bad.any():
+            continue
+        place = start + int(bad.argmax())
         row = int(np.searchsorted(x.matrix.indptr, place, side="right")) - 1
         raise DataError(
             f"{what}: row {first + row}, column {int(x.matrix.indices[place])} (counted from 0), is "

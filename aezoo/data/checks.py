@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import torch
 
-from aezoo.core.arrays import check_finite, chunks
+from aezoo.core.arrays import CHUNK, check_finite, chunks
 from aezoo.core.mapped import Array
 from aezoo.core.sparse import SparseRows
 from aezoo.core.spec import LEVELLED, DataSpec
@@ -57,9 +57,12 @@ def _check_counts(x: SparseRows, spec: DataSpec, what: str, first: int) -> None:
     """Of sparse rows what is stored is looked at, and all columns are counts."""
     check_finite(x, what, first)
     values = x.values
-    bad = (values < 0) | (values != np.floor(values))
-    if bad.any():
-        place = int(bad.argmax())
+    for start in range(0, len(values), CHUNK):
+        part = values[start : start + CHUNK]
+        bad = (part < 0) | (part != np.floor(part))
+        if not bad.any():
+            continue
+        place = start + int(bad.argmax())
         row = int(np.searchsorted(x.matrix.indptr, place, side="right")) - 1
         name = spec.columns[int(x.matrix.indices[place])].name
         raise DataError(
