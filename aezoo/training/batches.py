@@ -18,6 +18,7 @@ from torch.utils.data import DataLoader
 
 from aezoo.core.arrays import spans
 from aezoo.core.mapped import HELD_BYTES, Array, NDArray, at_random
+from aezoo.core.sparse import SparseRows
 from aezoo.data import Split
 from aezoo.errors import DataError, ZooError
 from aezoo.model.autoencoder import Autoencoder
@@ -210,7 +211,8 @@ def make_batches(split: Split, model: Autoencoder) -> Batches:
         return Resident(torch.stack([_held(split, model), _held(split.noisy, model)], dim=1))
     row = model.spec.size * model.dtype.itemsize
     # of what cannot be held as a whole, only small splits are
-    held = HELD_BYTES if len(split.dataset) * row <= HELD_BYTES else HELD_BYTES // 16
+    small = len(split.dataset) * row <= HELD_BYTES and not isinstance(split.dataset.x, SparseRows)
+    held = HELD_BYTES if small else HELD_BYTES // 16
     if split.mapped and len(split) * row > held:
         return Mapped(split, model)
     return Resident(_held(split, model))
