@@ -13,11 +13,14 @@ from aezoo.cli.use import data_options, each, on_rows, report, write_array
 from aezoo.errors import UsageError, one_line
 
 COLUMNS = 3
+CALIBRATED = ("typicality", "nearest", "both")
 of_option = click.option(
     "--of",
-    type=click.Choice(["bound", "reconstruction", "nearest", "both"]),
-    help="The bound, the reconstruction alone, the distance to the nearest codes learned from, or bound and distance: "
-    "the last two by a calibration. [default: that of the calibration, else the bound]",
+    type=click.Choice(["bound", "reconstruction", "typicality", "nearest", "both"]),
+    help="The bound, the reconstruction alone, how far the bound is from the usual one, the distance to the "
+    "nearest codes "
+    "learned from, or bound and distance: the last three by a calibration. [default: that of the calibration, else "
+    "the bound]",
 )
 
 
@@ -113,11 +116,11 @@ def _scored(
     rows = rows_of(splits_of(run, header, data, data_dir=data_dir), split)
     calibration = Calibration.load(_folder(run))
     chosen = of or (calibration.of if calibration is not None else "bound")
-    if chosen in ("nearest", "both") and (calibration is None or calibration.of != chosen):
+    if chosen in CALIBRATED and (calibration is None or calibration.of != chosen):
         raise UsageError(
-            f"the score {chosen!r} is by codes that a calibration keeps: aezoo calibrate {run} --of {chosen} first."
+            f"the score {chosen!r} is by what a calibration keeps: aezoo calibrate {run} --of {chosen} first."
         )
-    if chosen in ("nearest", "both") and draws is not None:
+    if chosen in CALIBRATED and draws is not None:
         raise UsageError(f"the score {chosen!r} is at the code's mean: leave --draws out.")
     if calibration is not None and chosen == calibration.of and draws is None:
         scores = each(lambda x: torch.from_numpy(calibration.score(model, x)), rows, "score", None, seed)

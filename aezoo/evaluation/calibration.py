@@ -19,7 +19,7 @@ from aezoo.evaluation.raw import filled
 from aezoo.evaluation.split import Array, encode_split, some_rows
 from aezoo.model.autoencoder import Autoencoder
 
-Score = Literal["bound", "reconstruction", "nearest", "both"]
+Score = Literal["bound", "reconstruction", "typicality", "nearest", "both"]
 SCORES: tuple[Score, ...] = get_args(Score)
 How = Literal["false-alarms", "contamination"]
 ROWS = 10_000
@@ -53,6 +53,8 @@ class Calibration(NamedTuple):
     def score(self, model: Autoencoder, x: Any) -> Array:
         """Scores (n,) of raw rows, as those of the held-out ones were computed.
 
+        ``typicality`` is how far the bound is from the held-out rows' median, on either side: what is likelier than all
+        that was learned is as odd as what is less likely (Nalisnick et al. 2019, arXiv:1906.02994).
         ``nearest`` is the distance of the code to the fifth nearest of those learned from, the novelty score of
         nearest neighbours in the code's space. ``both`` is the mean of bound and log distance, each beside those of the
         held-out rows: its distance from their median, in that of their quartiles.
@@ -60,6 +62,8 @@ class Calibration(NamedTuple):
         if self.of in ("bound", "reconstruction"):
             scores = model.score(x, of=self.of)
             return np.asarray(scores.cpu() if hasattr(scores, "cpu") else scores, dtype=np.float64)
+        if self.of == "typicality":
+            return np.abs(self._replace(of="bound").score(model, x) - self.middle[0])
         codes = model.encode(x)
         far = self._distances(np.asarray(codes.cpu() if hasattr(codes, "cpu") else codes))
         if self.of == "nearest":
@@ -160,8 +164,8 @@ def calibrate(
     Args:
         model: whose scores.
         split: rows that it has not learned from, and that are clean.
-        of: as for ``Autoencoder.score``, or ``"nearest"`` or ``"both"``, see ``Calibration.score``.
-        train: rows that it has learned from, of which at most 10,000 codes are kept for those two.
+        of: as for ``Autoencoder.score``, or ``"typicality"``, ``"nearest"`` or ``"both"``, see ``Calibration.score``.
+        train: rows that it has learned from, of which at most 10,000 codes are kept for the last two.
         seed: of the choice of rows.
 
     Raises:
@@ -181,6 +185,8 @@ def calibrate(
         if train is None:
             raise UsageError(f"the score {of!r} is by the codes of rows that were learned from: give train.")
         found = found._replace(codes=encode_split(model, some_rows(filled(train), ROWS, seed)))
+    if of == "typicality":
+        found = found._replace(middle=(float(np.median(_scores(model, some, found._replace(of="bound")))), 0.0))
     if of == "both":
         parts = [_scores(model, some, found._replace(of=one)) for one in ("bound", "nearest")]
         parts[1] = np.log(parts[1] + np.finfo(np.float32).tiny)

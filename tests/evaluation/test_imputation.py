@@ -188,6 +188,8 @@ def test_scores_by_the_nearest_codes(run):
     wanted = [(b - np.median(a)) / np.subtract(*np.percentile(a, [75, 25])) for a, b in (known, far)]
     assert np.allclose(both.score(run.model, x), np.mean(wanted, axis=0), rtol=1e-3, atol=1e-3)
     assert np.median(both.scores) == pytest.approx(0, abs=0.3)
+    typical = calibrate(run.model, held, of="typicality")
+    assert np.allclose(typical.score(run.model, x), np.abs(known[1] - np.median(known[0])), rtol=1e-4, atol=1e-4)
     with pytest.raises(UsageError, match="give train"):
         calibrate(run.model, held, of="nearest")
     with pytest.raises(UsageError, match="no score 'best'"):

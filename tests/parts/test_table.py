@@ -215,6 +215,26 @@ def test_values_by_themselves_with_every_scale(scale):
     assert by_value(torch.distributions.MultivariateNormal(torch.zeros(5), torch.eye(5)), x) is None
 
 
+def test_the_importance_weighted_bound_with_holes_is_that_of_what_is_there():
+    """MIWAE, Mattei & Frellsen 2019: log 1/K Σ p(observed | z_k)·p(z_k)/q(z_k | x)."""
+    holes = tuple(column.model_copy(update={"holes": True}) for column in COLUMNS)
+    spec = DataSpec(shape=(7,), columns=holes)
+    model = build_model("iwae", {"likelihood": "table", "latent_dim": 2, "kl_warmup": 0, "draws": 5}, spec).double()
+    holed = ROWS.clone()
+    holed[0, 0] = holed[1, 1:4] = holed[2, 6] = torch.nan
+    torch.manual_seed(0)
+    loss = model.step(holed, None).loss
+    torch.manual_seed(0)
+    q = model.encoder(holed)
+    z = aezoo.parts.draw(q, 5)
+    px = model.decoder(z)
+    density = torch.stack([px.by_column(ROWS)[:, row, ~holed[row].isnan()].sum(-1) for row in range(3)], dim=1)
+    prior = torch.distributions.Normal(0.0, 1.0).log_prob(z).sum(-1)
+    posterior = torch.distributions.Normal(q.loc, q.scale).log_prob(z).sum(-1)
+    wanted = -((density + prior - posterior).logsumexp(0) - np.log(5)).mean()
+    assert torch.allclose(loss, wanted)
+
+
 @pytest.mark.parametrize(
     "model",
     [

@@ -59,7 +59,7 @@ def dataset_of(source: Source, name: str, chosen: Choices, like: DataSpec | None
     notes: list[str] = []
     if like is not None and like.columns:
         own = [column for column in names if column not in aside and column not in like.aside]
-        matched(source, like, own)
+        matched(source.what, like, own)
         spec = like.model_copy(update={"name": name})
         rows = sum(batch.num_rows for batch in source.batches())
     else:

@@ -22,16 +22,16 @@ NARROW = ("bool", "int8", "int16", "uint8", "uint16", "halffloat", "float16", "f
 MOST_NAMED = 5
 
 
-def matched(source: Source, spec: DataSpec, own: Sequence[str]) -> None:
+def matched(what: str, spec: DataSpec, own: Sequence[str]) -> None:
     """Raises DataError where the columns ``own`` of a table are not, by name, those that a model was trained on."""
     known = {column.name for column in spec.columns}
     lacking = [column.name for column in spec.columns if column.name not in own]
     further = [name for name in own if name not in known]
     if lacking:
-        raise DataError(f"{source.what} lacks {_named(lacking)}, which the model was trained on: add what is missing.")
+        raise DataError(f"{what} lacks {_named(lacking)}, which the model was trained on: add what is missing.")
     if further:
         raise DataError(
-            f"{source.what} has {_named(further)}, which the model knows nothing of: leave it out (drop={further[0]})."
+            f"{what} has {_named(further)}, which the model knows nothing of: leave it out (drop={further[0]})."
         )
 
 

@@ -16,6 +16,7 @@ from aezoo.data.formats.table import NoNumberError, Numbers, read_numbers
 from aezoo.data.infer import from_arrays
 from aezoo.data.options import TableOptions, kind_of
 from aezoo.data.tables.build import INDEX, Choices, dataset_of
+from aezoo.data.tables.encode import matched
 from aezoo.data.tables.files import frame, ipc, parquet
 from aezoo.data.tables.source import Source, arrow
 from aezoo.data.tables.survey import CODES
@@ -136,10 +137,8 @@ def _of_numbers(path: Path, found: Numbers, like: DataSpec | None) -> Dataset:
         aside.append(names[0])
         names, x = names[1:], x[:, 1:]
     if like is not None and like.columns and names:
-        from aezoo.data.tables.encode import matched
-
         own = [name for name in names if name not in like.aside]
-        matched(Source(str(path), _Named(names), lambda: iter(())), like, own)
+        matched(str(path), like, own)
         x = x[:, [names.index(column.name) for column in like.columns]]
         dataset = Dataset(x, found.labels, spec=like.model_copy(update={"name": _stem(path)}))
     else:
@@ -150,13 +149,6 @@ def _of_numbers(path: Path, found: Numbers, like: DataSpec | None) -> Dataset:
         notes += [] if like is not None else _codes(x, names)
     dataset.notes += notes
     return dataset
-
-
-class _Named:
-    """The names of a table that was read without pyarrow, as a schema has them."""
-
-    def __init__(self, names: tuple[str, ...]) -> None:
-        self.names = names
 
 
 def _numbers_rows(column: np.ndarray[Any, Any]) -> bool:
