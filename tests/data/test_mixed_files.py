@@ -380,6 +380,15 @@ def test_without_pyarrow_numbers_are_read_and_words_say_what_to_install(tmp_path
         return real(name, *rest)
 
     monkeypatch.setattr("aezoo.core.extras.importlib.import_module", lacking)
+    monkeypatch.setattr("aezoo.data.tables.read.importlib.util.find_spec", lambda name: None)
+    frame = pd.DataFrame({"a": [1.0, 2.0, 3.0], "b": [4.0, 5.0, 6.0]})
+    data = open_data(frame)
+    assert [column.name for column in data.spec.columns] == ["a", "b"]
+    assert np.array_equal(open_data(frame[["b", "a"]], like=data.spec).x, data.x)
+    with pytest.raises(DataError, match=r"data lacks column 'b'"):
+        open_data(frame[["a"]], like=data.spec)
+    with pytest.raises(DataError, match=r"pip install 'aezoo\[tables\]'"):
+        open_data(pd.DataFrame({"a": [1.0], "w": ["x"]}))
     assert len(open_data(written(tmp_path / "n.csv", {"a": [1, 2], "b": [3, 4]}))) == 2
     for name, columns in (("w.csv", {"a": [1, 2], "b": ["x", "y"]}), ("t.parquet", None)):
         path = tmp_path / name

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from collections.abc import Mapping
 from dataclasses import fields, replace
 from pathlib import Path
@@ -107,14 +108,26 @@ def table_file(path: str | Path, like: DataSpec | None = None, **said: Any) -> D
 
 def table_frame(x: Any, options: TableOptions, like: DataSpec | None = None) -> Dataset:
     """A data frame or Arrow table; raises DataError and UsageError as ``text_table``."""
-    return dataset_of(_source(x), "data", choices_of(options), like)
+    plain = _of_frame_alone(x, like) if options == type(options)() else None
+    return dataset_of(_source(x), "data", choices_of(options), like) if plain is None else plain
 
 
 def rows_of_frame(x: Any, spec: DataSpec) -> np.ndarray[Any, Any]:
     """The rows (B, D) of a data frame as a model of ``spec`` takes them: by name, in any order; raises DataError."""
     if not spec.columns:
         return np.asarray(x)
-    return np.asarray(dataset_of(_source(x), spec.name, Choices(), spec).x)
+    plain = _of_frame_alone(x, spec)
+    return np.asarray(dataset_of(_source(x), spec.name, Choices(), spec).x if plain is None else plain.x)
+
+
+def _of_frame_alone(x: Any, like: DataSpec | None) -> Dataset | None:
+    """A data frame of numbers alone where pyarrow is not installed, which it then needs not be; else None."""
+    if importlib.util.find_spec("pyarrow") is not None or not hasattr(x, "columns"):
+        return None
+    array = np.asarray(x)
+    if array.dtype.kind not in "buif" or (like is not None and like.is_mixed):
+        return None
+    return _of_numbers(Path("data"), Numbers(array, None, tuple(str(name) for name in x.columns), None, ""), like)
 
 
 def _source(x: Any) -> Source:
