@@ -155,7 +155,6 @@ def _apply(
         raise UsageError("--draws and --corruption: give one of them, rows are restored at the posterior's mean.")
     if draws is not None and out is not None and out.endswith(".csv"):
         raise UsageError("draws have an axis more than a table: write them to a .npy file.")
-    from aezoo.data.tables.decode import decoded
     from aezoo.runs.open import open_run, rows_of, splits_of
 
     model, header = open_run(run, device)
@@ -167,10 +166,16 @@ def _apply(
 
         # one call, since pieces with one seed would all get the same noise
         values = restored(model, rows.rows(), corruption=corruption, seed=seed).restored.cpu().numpy()
-    # reconstructions of a table are a table
-    table = method == "reconstruct" and model.spec.columns and not model.spec.series
-    columns = (lambda array: decoded(array, model.spec)) if table else None
+    columns = _columns_of(model) if method == "reconstruct" else None
     report(write_array(out, run, name, values, columns), values, as_json)
+
+
+def _columns_of(model: Any) -> Callable[[Any], dict[str, Any]] | None:
+    """What makes a table of a model's data, with its names and words; None where it has none."""
+    from aezoo.data.tables.decode import decoded
+
+    known = model.spec.columns and not model.spec.series
+    return (lambda array: decoded(array, model.spec)) if known else None
 
 
 def out_option(default: str) -> Callable[[F], F]:
@@ -219,4 +224,4 @@ def sample(run: str, count: int, noise: bool, out: str | None, seed: int, device
 
     model, _ = open_run(run, device)
     values = model.sample(count, seed=seed, noise=noise).numpy()
-    report(write_array(out, run, "samples.npy", values), values, as_json)
+    report(write_array(out, run, "samples.npy", values, _columns_of(model)), values, as_json)

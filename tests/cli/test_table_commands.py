@@ -126,6 +126,11 @@ def test_reconstructions_are_a_table_of_the_same_columns(folder, cli):
     assert list(found[0]) == ["age", "city", "visits", "day"]
     assert {row["city"] for row in found} <= {"Köln", "Oslo", "Rome"}
     assert all(row["visits"].isdigit() for row in found)
+    aezoo.train("vae", str(folder / "t.csv"), out=folder / "drawn", epochs=1, progress=False)
+    assert cli("sample", folder / "drawn", "-n", "5", "--noise", "--out", str(folder / "drawn.csv")).status == 0
+    drawn = rows(folder / "drawn.csv")
+    assert list(drawn[0]) == ["age", "city", "visits", "day"]
+    assert {row["city"] for row in drawn} <= {"Köln", "Oslo", "Rome"}
     # what was written is read again as what it was
     open_data(out, kinds="visits:count")
 
