@@ -443,3 +443,23 @@ def test_words_that_would_be_dates_or_numbers_are_told(texts, said):
     notes = open_data(pa.table({"x": np.arange(60.0), "t": texts})).notes
     assert len(notes) == 1
     assert said in notes[0]
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ((2, 1, 3.0), r"row 2 \(counted from 0\), column 'city' is 3, and its 3 levels are numbered from 0"),
+        ((2, 1, 0.5), r"column 'city' is 0.5, and its 3 levels are numbered from 0"),
+        ((4, 2, np.nan), r"row 4 .* column 'member' is missing, and no row to learn from lacked it"),
+        ((5, 4, -1.0), r"column 'visits' is -1: counts are whole numbers from 0 on"),
+        ((6, 0, -np.inf), r"column 'age' is -inf: remove such rows"),
+    ],
+)
+def test_arrays_are_checked_by_the_columns_that_they_have(model, change, message):
+    rows = by_hand()
+    row, column, value = change
+    rows[row, column] = value
+    with pytest.raises(DataError, match=message):
+        aezoo.Dataset(rows, spec=model.spec)
+    with pytest.raises(DataError, match=message):
+        model.score(rows)
