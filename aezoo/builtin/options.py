@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from aezoo.core.config import Config
 
@@ -62,6 +62,19 @@ class ScaleOptions(Config):
     )
 
 
+def _weights(value: Any) -> Any:
+    """``"age:2;city:0.5"`` as well as a mapping."""
+    if isinstance(value, str):
+        parts = [part.rpartition(":") for part in value.split(";")]
+        try:
+            value = {name.strip(): float(weight) for name, _, weight in parts}
+        except ValueError:
+            raise ValueError("weights are written NAME:WEIGHT;NAME:WEIGHT") from None
+    if not isinstance(value, dict) or any(weight < 0 for weight in value.values()):
+        raise ValueError("weights of columns are numbers from 0 on, by their names")
+    return value
+
+
 class TableOptions(Config):
     """Options of the likelihood ``table``."""
 
@@ -72,6 +85,9 @@ class TableOptions(Config):
         "negative-binomial", description="of counts: negative binomial, Poisson, or the first with further zeros"
     )
     min_log_scale: float = Field(-3.0, ge=-20, le=0, description="lower bound of the log-scales of numbers")
+    weights: Annotated[dict[str, float], BeforeValidator(_weights)] = Field(
+        {}, description="of columns in the sum, such as age:2;city:0.5; each is 1 if not given, and 0 leaves it out"
+    )
 
 
 class CountsOptions(Config):

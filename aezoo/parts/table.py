@@ -5,7 +5,8 @@ Shapes: K draws, B rows, D columns, d of them of one kind, W values that a netwo
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
@@ -57,9 +58,10 @@ class Table(Likelihood):
         spec: of a table; without known columns, all are numbers.
         numbers, counts: what those columns are scored by.
         min_log_scale: lower bound of the log-scales, softly.
+        weights: of columns by name, in the sum; 1 unless given. Weighed densities are none.
 
     Raises:
-        CompositionError: data that is no table.
+        CompositionError: data that is no table, or a weight for what is no column.
 
     Examples:
         >>> columns = (aezoo.Column(name="age"), aezoo.Column(name="sex", kind="binary", levels=("f", "m")))
@@ -75,6 +77,7 @@ class Table(Likelihood):
         numbers: Numbers = "gaussian",
         counts: Counts = "negative-binomial",
         min_log_scale: float = -3.0,
+        weights: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
         if len(spec.shape) != 1:
             raise CompositionError(
@@ -86,8 +89,16 @@ class Table(Likelihood):
         # a network with tied weights gives back as many values as it takes, of which the masks are nobody's
         self.outputs = Outputs((self.entry.width,))
         kinds = [column.kind for column in columns]
-        # of a density beside probabilities no bits per value can be told
-        self.capabilities = ("density",) if set(kinds) == {"number"} else ()
+        unknown = sorted(weights.keys() - {column.name for column in columns})
+        if unknown:
+            raise CompositionError(
+                f"likelihood table has a weight for {unknown[0]!r}, which is no column: leave it out."
+            )
+        weighed = any(weight != 1 for weight in weights.values())
+        each = torch.tensor([weights.get(column.name, 1.0) for column in columns])
+        self.register_buffer("weight", each if weighed else None, persistent=False)
+        # of a density beside probabilities no bits per value can be told, and weighed ones are none
+        self.capabilities = ("density",) if set(kinds) == {"number"} and not weighed else ()
         starts = torch.tensor([0, *(column.width for column in columns)]).cumsum(0)[:-1].tolist()
         self.kinds = nn.ModuleList()
 
@@ -117,7 +128,9 @@ class Table(Likelihood):
     def forward(self, output: Tensor) -> Mixed:
         """Mixed with event (D,)."""
         pieces = [kind(output) for kind in self.kinds]
-        return Mixed(pieces, self.get_buffer("order"), self.get_buffer("dense_order"), self.entry, output.shape[:-1])
+        made = Mixed(pieces, self.get_buffer("order"), self.get_buffer("dense_order"), self.entry, output.shape[:-1])
+        made.weight = self._buffers["weight"]
+        return made
 
     def outputs_of(self, mean: Tensor) -> Tensor:
         """(outputs.size,): the numbers' means; what the levels' logits are is left at zero."""
@@ -181,6 +194,8 @@ class Mixed(Distribution):
         self, pieces: Sequence[Piece], order: Tensor, dense_order: Tensor, entry: ColumnInput, batch: torch.Size
     ) -> None:
         self.pieces, self._order, self._dense_order, self._entry = pieces, order, dense_order, entry
+        self.weight: Tensor | None = None
+        """(D,) of the columns, or None where all are 1."""
         for piece in pieces:
             trusted(piece.distribution)
         super().__init__(batch, torch.Size([len(order)]), validate_args=False)
@@ -200,11 +215,12 @@ class Mixed(Distribution):
         return (self._entry.dense(value) - self.dense) * self._entry.observed(value)
 
     def by_column(self, value: Tensor) -> Tensor:
-        """Log-densities (…, D) of each column of values (…, D), nats; 0 where they are missing."""
+        """Log-densities (…, D) of each column of values (…, D), nats, by their weights; 0 where they are missing."""
         # the gradient of what is masked out must not be NaN either
         known = value.nan_to_num(0.0)
         found = [piece.distribution.log_prob(known[..., piece.columns]) for piece in self.pieces]
-        return torch.cat(found, dim=-1)[..., self._order].masked_fill(value.isnan(), 0.0)
+        each = torch.cat(found, dim=-1)[..., self._order].masked_fill(value.isnan(), 0.0)
+        return each if self.weight is None else each * self.weight.to(each.dtype)
 
     def log_prob(self, value: Tensor) -> Tensor:
         """Log-density (…) of values (…, D), nats, summed over the columns observed."""

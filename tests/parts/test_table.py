@@ -98,6 +98,24 @@ def test_chances_of_levels_sum_to_one():
         assert torch.allclose(total, torch.ones_like(total))
 
 
+def test_weights_are_of_columns_by_name():
+    likelihood = Table(SPEC, weights={"visits": 3.0, "size": 0.0}).double()
+    output, px = parts(likelihood)
+    plain = Table(SPEC).double()
+    plain.load_state_dict(likelihood.state_dict())
+    wanted = plain(output).by_column(ROWS) * torch.tensor([1.0, 1.0, 3.0, 1.0, 0.0, 1.0, 1.0])
+    assert torch.allclose(px.by_column(ROWS), wanted)
+    assert torch.allclose(px.log_prob(ROWS), wanted.sum(-1))
+    with pytest.raises(CompositionError, match="a weight for 'visit', which is no column"):
+        Table(SPEC, weights={"visit": 1.0})
+    assert Table(DataSpec(shape=(2,)), weights={"0": 2.0}).capabilities == ()
+    built = aezoo.parts.build_part("likelihood", "table,weights=visits:3;size:0", spec=SPEC)
+    assert built.weight.tolist() == [1, 1, 3, 1, 0, 1, 1]
+    for bad in ("visits", "visits:-1", "visits:x"):
+        with pytest.raises(aezoo.errors.UsageError, match="weights"):
+            aezoo.parts.build_part("likelihood", f"table,weights={bad}", spec=SPEC)
+
+
 def test_missing_values_add_nothing_and_leave_finite_gradients():
     likelihood = Table(SPEC).double()
     output, _ = parts(likelihood)
