@@ -66,6 +66,9 @@ def model_page(catalogue: Row, cards: Sequence[Row], name: str) -> str:
 
 def _shown(default: Any) -> str:
     """A default as the command line takes it."""
+    if isinstance(default, dict) and "name" not in default:
+        # a mapping, and no choice of a part
+        return ";".join(f"{name}:{_shown(value)}" for name, value in default.items()) or "none"
     if isinstance(default, dict):
         value = default.get("value")
         more = "".join(f",{name}={_shown(option)}" for name, option in default.get("options", {}).items())

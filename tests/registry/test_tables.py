@@ -38,3 +38,11 @@ def test_a_model_names_the_cards_that_it_was_held_to():
     cards = [card([figure("a", 0, True)]), card([figure("a", 2, False)], card="y2"), card([], card="z3", models=[])]
     line = tables.models_table({"models": [model]}, cards).splitlines()[2]
     assert line == "| `vae` | variational | It is. | 0.50 |  |  | 90.0 % | X1 ✓, Y2 ✗ |"
+
+
+def test_defaults_that_are_mappings_are_shown_as_they_are_written():
+    from aezoo.registry.tables import _shown
+
+    assert _shown({}) == "none"
+    assert _shown({"age": 2.0, "city": 0.5}) == "age:2.0;city:0.5"
+    assert _shown({"name": "topk", "value": 8, "options": {}}) == "topk=8"
