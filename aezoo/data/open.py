@@ -248,7 +248,7 @@ def _from_path(path: Path, labels: Any, given: dict[str, Any], like: DataSpec | 
             key, reader = "path", (choices.SavedOptions, hub.saved)
         elif counts.is_tenx(path):
             key, reader = "path", (choices.TenxOptions, counts.tenx)
-        elif has_images(path):
+        elif has_images(path) and not any(path.glob("train-images*")):
             key, reader = "path", IMAGES
     if is_archive(path):
         reader = IMAGES

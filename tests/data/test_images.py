@@ -248,6 +248,12 @@ def test_images_larger_than_any_are_refused(tmp_path, monkeypatch):
         open_data(tmp_path)
 
 
+def test_a_picture_beside_idx_files_is_no_data(tmp_path):
+    (tmp_path / "train-images-idx3-ubyte").write_bytes(b"\0\0\x08\x03\0\0\0\x0a\0\0\0\2\0\0\0\2" + bytes(40))
+    saved(tmp_path / "sheet.png", Image.fromarray(GREY))
+    assert open_data(tmp_path).spec.shape == (1, 2, 2)
+
+
 def test_folders_without_images_and_with_both(tmp_path):
     (tmp_path / "x.txt").write_text("")
     with pytest.raises(DataError, match="no train-images-idx3-ubyte"):
