@@ -310,3 +310,12 @@ def test_what_is_lacking_says_what_to_install(tmp_path, monkeypatch, module, nam
     (tmp_path / name).mkdir() if name.endswith("zarr") else (tmp_path / name).write_bytes(b"content")
     with pytest.raises(DataError, match=rf"pip install 'aezoo\[{extra}\]'"):
         open_data(tmp_path / name)
+
+
+def test_netcdf_is_read_after_hdf5_in_one_process(tmp_path):
+    """Some versions of the two bring HDF5 libraries that do not go together: the extra asks for others."""
+    pytest.importorskip("h5py")
+    written_hdf5(tmp_path / "a.h5")
+    assert len(open_data(tmp_path / "a.h5", key="group/x")) == 30
+    written_netcdf(tmp_path / "b.nc")
+    assert len(open_data(tmp_path / "b.nc", key="group_x")) == 30
