@@ -10,7 +10,7 @@ import click
 from aezoo import registry
 from aezoo.cli.options import ConfigOption, Sectioned, device, given, seed, shown
 from aezoo.cli.output import as_json, figure, note, note_broken, print_json, print_table
-from aezoo.cli.use import data_options
+from aezoo.cli.use import data_options, folder_of
 from aezoo.errors import UsageError, ZooError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def inspect(ctx: click.Context, /, run: str, everything: bool, as_json: bool, **
     places = {key: arguments[key] for key in ("data", "data_dir", "labels")}
     splits = splits_of(run, header, **places)
     subject = Subject(model, splits, rows_of(splits, arguments["split"]), arguments["seed"])
-    folder = Path(arguments["out"] or (Path(run) if Path(run).is_dir() else Path(run).parent) / INSPECT_FOLDER)
+    folder = Path(arguments["out"] or folder_of(run) / INSPECT_FOLDER)
     answers: dict[str, Any] = {}
     progress = Progress()
     with progress.of(len(asked), 1, "inspection"):

@@ -9,7 +9,7 @@ import click
 
 from aezoo.cli.options import device, seed
 from aezoo.cli.output import as_json, note, print_json, print_table, write_rows
-from aezoo.cli.use import data_options, each, on_rows, report, write_array
+from aezoo.cli.use import data_options, each, folder_of, on_rows, report, write_array
 from aezoo.errors import UsageError, one_line
 
 COLUMNS = 3
@@ -18,9 +18,8 @@ of_option = click.option(
     "--of",
     type=click.Choice(["bound", "reconstruction", "typicality", "nearest", "both"]),
     help="The bound, the reconstruction alone, how far the bound is from the usual one, the distance to the "
-    "nearest codes "
-    "learned from, or bound and distance: the last three by a calibration. [default: that of the calibration, else "
-    "the bound]",
+    "nearest codes learned from, or bound and distance: the last three by a calibration. [default: that of the "
+    "calibration, else the bound]",
 )
 
 
@@ -60,10 +59,14 @@ def score(
     members = sorted(path for path in Path(run).glob("seed-*") if path.is_dir())
     if members:
         _refuse_members(run, by, alarms, explain)
-        each_of = [_scored(str(path), split, data, data_dir, of, draws, seed, device)[2] for path in members]
+        each_of = [
+            _scores(*_opened(str(path), split, data, data_dir, of, draws, device), draws, seed) for path in members
+        ]
         _give_scores(sum(each_of) / len(each_of), run, out, as_json)
         return
-    model, rows, scores, calibration, chosen = _scored(run, split, data, data_dir, of, draws, seed, device)
+    if by == "step" and (alarms or explain is not None):
+        raise UsageError("--by step gives one score a step: leave --alarms and --explain out.")
+    model, rows, calibration, chosen = _opened(run, split, data, data_dir, of, draws, device)
     if alarms and calibration is None:
         raise UsageError(f"{run} has no calibration to tell alarms by: aezoo calibrate {run} first.")
     if alarms and calibration is not None and (chosen != calibration.of or draws is not None):
@@ -71,8 +74,9 @@ def score(
             f"the calibration is of the score {calibration.of!r} without draws: leave --of and --draws out."
         )
     if by == "step":
-        _by_step(model, rows, chosen, out, as_json)
+        _by_step(model, rows, chosen, out, as_json, draws, seed)
         return
+    scores = _scores(model, rows, calibration, chosen, draws, seed)
     if by == "row" and not alarms and explain is None:
         _give_scores(scores, run, out, as_json)
         return
@@ -96,25 +100,16 @@ def score(
     _give(table, out, as_json, scores.shape)
 
 
-def _scored(
-    run: str,
-    split: str,
-    data: str | None,
-    data_dir: str | None,
-    of: str | None,
-    draws: int | None,
-    seed: int,
-    device: str,
-) -> tuple[Any, Any, Any, Any, str]:
-    """A run's model, the rows, their scores, its calibration, and which score it is."""
-    import torch
-
+def _opened(
+    run: str, split: str, data: str | None, data_dir: str | None, of: str | None, draws: int | None, device: str
+) -> tuple[Any, Any, Any, str]:
+    """A run's model, the rows, its calibration, and which score is to be."""
     from aezoo.evaluation import Calibration
     from aezoo.runs.open import open_run, rows_of, splits_of
 
     model, header = open_run(run, device)
     rows = rows_of(splits_of(run, header, data, data_dir=data_dir), split)
-    calibration = Calibration.load(_folder(run))
+    calibration = Calibration.load(folder_of(run))
     chosen = of or (calibration.of if calibration is not None else "bound")
     if chosen in CALIBRATED and (calibration is None or calibration.of != chosen):
         raise UsageError(
@@ -122,12 +117,16 @@ def _scored(
         )
     if chosen in CALIBRATED and draws is not None:
         raise UsageError(f"the score {chosen!r} is at the code's mean: leave --draws out.")
-    if calibration is not None and chosen == calibration.of and draws is None:
-        scores = each(lambda x: torch.from_numpy(calibration.score(model, x)), rows, "score", None, seed)
-    else:
-        known: Any = chosen
-        scores = each(lambda x, **more: model.score(x, of=known, **more), rows, "score", draws, seed)
-    return model, rows, scores, calibration, chosen
+    return model, rows, calibration, chosen
+
+
+def _scores(model: Any, rows: Any, calibration: Any, of: Any, draws: int | None, seed: int) -> Any:
+    """(N,) of the rows, as the calibration computes them where it is of this score."""
+    import torch
+
+    if calibration is not None and of == calibration.of and draws is None:
+        return each(lambda x: torch.from_numpy(calibration.score(model, x)), rows, "score", None, seed)
+    return each(lambda x, **more: model.score(x, of=of, **more), rows, "score", draws, seed)
 
 
 def _refuse_members(run: str, by: str, alarms: bool, explain: int | None) -> None:
@@ -144,7 +143,7 @@ def _give_scores(values: Any, run: str, out: str | None, as_json: bool) -> None:
         click.echo("\n".join(f"{value:.6g}" for value in values))
 
 
-def _by_step(model: Any, rows: Any, of: Any, out: str | None, as_json: bool) -> None:
+def _by_step(model: Any, rows: Any, of: Any, out: str | None, as_json: bool, draws: int | None, seed: int) -> None:
     """The mean score of each step of a series, over all windows that hold it; nats, of its channels."""
     from aezoo.data.windows import by_step
 
@@ -153,7 +152,7 @@ def _by_step(model: Any, rows: Any, of: Any, out: str | None, as_json: bool) -> 
         raise UsageError(
             "--by step is for windows of one series: cut them with window=… from a table or array of steps."
         )
-    parts = each(lambda x: model.score_by_value(x, of=of), rows, "score", None, 0)
+    parts = each(lambda x, **more: model.score_by_value(x, of=of, **more), rows, "score", draws, seed)
     values = parts[:, :-1].reshape(len(parts), *model.spec.shape).sum(2)
     steps, means = by_step(values, starts[rows.index])
     _give({"step": steps.tolist(), "score": means}, out, as_json, steps.shape)
@@ -165,10 +164,6 @@ def _names(model: Any) -> list[str]:
         channels = [column.name for column in spec.columns] or [str(i) for i in range(spec.shape[1])]
         return [f"step {step}, {channel}" for step in range(spec.shape[0]) for channel in channels]
     return [column.name for column in spec.columns] or [str(i) for i in range(spec.size)]
-
-
-def _folder(run: str) -> Path:
-    return Path(run) if Path(run).is_dir() else Path(run).parent
 
 
 def _give(table: dict[str, Any], out: str | None, as_json: bool, shape: Any) -> None:
@@ -219,7 +214,7 @@ def _explain(
         ]
         own = {key: float(values[row]) for key, values in table.items() if key != "row"}
         found.append({"row": int(table["row"][row]), **own, "code": float(parts[row, -1]), "columns": causes})
-    path = Path(out) if out else _folder(run) / "explained.png"
+    path = Path(out) if out else folder_of(run) / "explained.png"
     if path.suffix != ".png":
         raise UsageError(f"--out {path} must end in .png: what is written is a picture.")
     save_figure(plot_explained(parts[worst], [entry["row"] for entry in found], names, was), path)
@@ -280,16 +275,19 @@ def calibrate(
     if false_alarms is not None and contamination is not None:
         raise UsageError("--false-alarms and --contamination both set the threshold: give one of them.")
     model, header = open_run(run, device)
-    rows = rows_of(splits_of(run, header, data, data_dir=data_dir), "all" if data else split)
+    splits = splits_of(run, header, data, data_dir=data_dir)
+    rows = rows_of(splits, "all" if data else split)
     if not data and split in ("train", "all"):
         note("these rows were learned from, so that their scores are lower than those of rows to come.")
-    train = splits_of(run, header).train if of in ("nearest", "both") else None
+    train = None
+    if of in ("nearest", "both"):
+        train = (splits_of(run, header) if data else splits).train
     found = scores_of(model, rows, of=of or "bound", train=train, seed=seed)  # type: ignore[arg-type]
     if contamination is not None:
         found = found.at(contamination, "contamination")
     elif false_alarms is not None or len(found.scores) >= 99:
         found = found.at(0.01 if false_alarms is None else false_alarms)
-    path = found.save(_folder(run))
+    path = found.save(folder_of(run))
     if as_json:
         print_json(
             {

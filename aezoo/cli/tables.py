@@ -10,6 +10,7 @@ import click
 
 from aezoo.cli.options import device, seed
 from aezoo.cli.output import as_json, figure, note, print_json, print_table, write_rows
+from aezoo.cli.use import folder_of
 from aezoo.errors import UsageError, one_line
 
 MOST_LEVELS = 6
@@ -34,7 +35,7 @@ def describe(data: str, data_dir: str | None, labels: str | None, as_json: bool)
     reach = "" if found.range is None else f", values {found.range[0]:g} to {found.range[1]:g}"
     click.echo(
         f"{one_line(found.name)}: {found.rows:,} rows of {shape} values{reach}; {found.test:,} of them for the test "
-        f"split"
+        "split"
     )
     if found.labels:
         counts = [f"{one_line(name)} {count:,}" for name, count in list(found.labels.items())[:MOST_LEVELS]]
@@ -126,8 +127,7 @@ def impute(
     rows = rows_of(splits, "all").rows()
     holes = int(rows.isnan().sum())
     filled = fill(model, rows, draws=draws, steps=steps, seed=seed).numpy()
-    folder = Path(run) if Path(run).is_dir() else Path(run).parent
-    path = Path(out) if out else folder / "imputed.csv"
+    path = Path(out) if out else folder_of(run) / "imputed.csv"
     if path.suffix == ".csv":
         write_rows(path, decoded(filled, model.spec))
     elif path.suffix == ".npy":

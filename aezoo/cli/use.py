@@ -58,6 +58,11 @@ def each(function: Callable[..., Any], split: Split, what: str, draws: int | Non
     return torch.cat(pieces).numpy()
 
 
+def folder_of(run: str) -> Path:
+    """A run's folder, or the one that a bare checkpoint lies in."""
+    return Path(run) if Path(run).is_dir() else Path(run).parent
+
+
 def write_array(
     out: str | None, run: str, name: str, values: Any, columns: Callable[[Any], dict[str, Any]] | None = None
 ) -> Path:
@@ -66,8 +71,7 @@ def write_array(
 
     from aezoo.training import write_whole
 
-    folder = Path(run) if Path(run).is_dir() else Path(run).parent
-    path = Path(out) if out else folder / name
+    path = Path(out) if out else folder_of(run) / name
     if path.suffix not in (".npy", ".csv"):
         raise UsageError(f"--out {path} must end in .npy or .csv.")
     array = np.asarray(values)

@@ -128,8 +128,7 @@ def _check_stored(x: SparseRows, what: str, first: int) -> None:
         row = int(np.searchsorted(x.matrix.indptr, place, side="right")) - 1
         raise DataError(
             f"{what}: row {first + row}, column {int(x.matrix.indices[place])} (counted from 0), is "
-            f"{x.values[place]}: remove "
-            "such rows, or fill in the missing values."
+            f"{x.values[place]}: remove such rows, or fill in the missing values."
         )
 
 

@@ -94,6 +94,10 @@ class Config(BaseModel):
         """The names of the options."""
         return list(cls.model_fields)
 
+    def chosen(self) -> dict[str, Any]:
+        """The options by name, each with the value that holds."""
+        return {key: getattr(self, key) for key in type(self).model_fields}
+
 
 def _plain_value(value: Any, option: str, depth: int = 0) -> Any:
     """``value`` with Python's numbers; raises ValueError for what no option can be, and no file should make it."""

@@ -67,6 +67,5 @@ def _check_counts(x: SparseRows, spec: DataSpec, what: str, first: int) -> None:
         name = spec.columns[int(x.matrix.indices[place])].name
         raise DataError(
             f"{what}: row {first + row} (counted from 0), column {name!r} is {values[place]:g}: counts are whole "
-            f"numbers from "
-            "0 on."
+            "numbers from 0 on."
         )

@@ -12,10 +12,9 @@ from aezoo.core.extras import extra
 from aezoo.core.spec import DataSpec
 from aezoo.data.dataset import Dataset
 from aezoo.data.formats.guard import reading
-from aezoo.data.options import HubOptions
 from aezoo.data.tables.build import dataset_of
 from aezoo.data.tables.read import choices_of
-from aezoo.data.tables.source import source_of
+from aezoo.data.tables.source import arrow, source_of
 from aezoo.errors import DataError, UsageError
 
 PREFIX = "hf:"
@@ -41,12 +40,13 @@ def saved(path: str | Path, like: DataSpec | None = None, **said: Any) -> Datase
         return of_hub(found, path.resolve().name, like, **said)
 
 
-def named(name: str, options: HubOptions, like: DataSpec | None = None) -> Dataset:
+def named(
+    name: str, like: DataSpec | None = None, *, config: str | None = None, stream: bool = False, **said: Any
+) -> Dataset:
     """A data set of the hub, by its name there, or a local folder that the library reads."""
     library = extra("datasets", "datasets", "data sets by hf:NAME are")
-    said = {key: getattr(options, key) for key in HubOptions.model_fields}
     try:
-        found = library.load_dataset(name, options.config, streaming=options.stream)
+        found = library.load_dataset(name, config, streaming=stream)
     except Exception as error:
         raise DataError(f"{PREFIX}{name} cannot be loaded ({type(error).__name__}: {error}): check the name.") from None
     return of_hub(found, name.rpartition("/")[2], like, **said)
@@ -78,8 +78,6 @@ def of_hub(
         features = x[parts[0]].features
         if len(tables) == 2:
             test = np.arange(len(tables[0]), len(tables[0]) + len(tables[1]))
-        from aezoo.data.tables.source import arrow
-
         table = arrow().concat_tables(tables)
     else:
         table, features = _table(datasets, x, rows), x.features
@@ -110,8 +108,6 @@ def _table(datasets: Any, x: Any, rows: int | None) -> Any:
             x = x.cast_column(key, datasets.Image(decode=False))
     if hasattr(x, "__len__"):
         return (x if rows is None else x.select(range(min(rows, len(x))))).with_format("arrow")[:]
-    from aezoo.data.tables.source import arrow
-
     x = x if rows is None else x.take(rows)
     parts = list(x.with_format("arrow").iter(BATCH))
     if not parts:

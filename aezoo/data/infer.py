@@ -64,6 +64,11 @@ def from_arrays(
     spec = infer_spec(x, name, layout)
     dataset = Dataset(x, labels, spec=_with_holes(x, spec) if holes else spec, test=test)
     dataset.notes += [note] if note else []
+    return told_classes(dataset)
+
+
+def told_classes(dataset: Dataset) -> Dataset:
+    """The dataset itself, its spec told how many classes there are, where they are numbered from 0 without gaps."""
     if dataset.labels is not None:
         present = np.unique(dataset.labels)
         if np.array_equal(present, np.arange(len(present))):
@@ -127,8 +132,7 @@ def _guessed(x: Array, name: str) -> tuple[Array, str]:
         why = "channels of very different size" if far else "many steps of few channels"
         return x, (
             f"{name}: {height}×{width} values a row, {why}, are taken for windows of a series, {height} steps of "
-            f"{width} "
-            "channels, each scaled by itself (layout=image if they are images)."
+            f"{width} channels, each scaled by itself (layout=image if they are images)."
         )
     return x[:, None], (
         f"{name}: {height}×{width} values a row are taken for grey images, all scaled alike (layout=series if they are "

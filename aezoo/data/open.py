@@ -180,10 +180,7 @@ def with_test(dataset: Dataset, test: Any) -> Dataset:
 
 def _parsed(text: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     """Name and options of "name,option=value", or of "name=value" for the dataset's first option."""
-    try:
-        chosen = split_choice(text, "value")
-    except ValueError:
-        raise UsageError(f"data {text!r} is malformed: write NAME, or NAME,OPTION=VALUE.") from None
+    chosen = _split(text)
     name, given = chosen["name"], chosen["options"]
     if "value" in chosen:
         keys = registry.datasets[name].options.keys()
@@ -196,6 +193,14 @@ def _parsed(text: str, options: dict[str, Any]) -> tuple[str, dict[str, Any]]:
     return name, {**given, **options}
 
 
+def _split(text: str) -> dict[str, Any]:
+    """The parts of "name,option=value"; raises UsageError."""
+    try:
+        return split_choice(text, "value")
+    except ValueError:
+        raise UsageError(f"data {text!r} is malformed: write NAME, or NAME,OPTION=VALUE.") from None
+
+
 def _from_name(name: str, given: dict[str, Any], data_dir: str | os.PathLike[str] | None) -> Dataset:
     entry = registry.datasets[name]
     if data_dir is not None:
@@ -205,9 +210,8 @@ def _from_name(name: str, given: dict[str, Any], data_dir: str | os.PathLike[str
             raise UsageError(f"the folder of {name!r} is given twice: give the option folder or --data-dir.")
         given = {**given, "folder": os.fspath(data_dir)}
     parsed = entry.options.parse(given, owner=name)
-    chosen = {key: getattr(parsed, key) for key in parsed.keys()}  # noqa: SIM118
     try:
-        dataset = entry.resolve()(**chosen)
+        dataset = entry.resolve()(**parsed.chosen())
     except ZooError as error:
         raise registry.signed(error, entry) from error.__cause__
     except MemoryError:
@@ -265,15 +269,13 @@ def _from_path(path: Path, labels: Any, given: dict[str, Any], like: DataSpec | 
     if "layout" in kind.model_fields and "window" not in given:
         given = {**_layout_of(like), **given}
     parsed = kind.parse({**given, key: str(path)}, owner=str(path))
-    chosen = {name: getattr(parsed, name) for name in parsed.keys()}  # noqa: SIM118
+    chosen = parsed.chosen()
     window, stride = (chosen.pop("window"), chosen.pop("stride")) if _cuts(kind) else (None, 1)
     extra = {"like": like} if "like" in inspect.signature(load).parameters else {}
     dataset = load(**chosen, **extra)
-    if _cuts(kind) and like is not None and like.series and dataset.spec.shape == like.shape[1:]:
-        window = like.shape[0]
-    if window is not None:
-        dataset = windowed(dataset, window, stride)
+    if _cuts(kind):
         chosen.update(window=window, stride=stride)
+        dataset = _cut(dataset, window, stride, like)
     _refuse_uncut(dataset, said)
     if labels is not None:
         if dataset.labels is not None:
@@ -291,14 +293,21 @@ def _from_path(path: Path, labels: Any, given: dict[str, Any], like: DataSpec | 
 def _refuse_uncut(dataset: Dataset, layout: str | None) -> None:
     if layout == "image" and not dataset.spec.is_image:
         raise DataError(
-            f"{dataset.spec.name} has rows of shape {dataset.spec.shape}, which are no images: give (N, H, W) or "
-            f"(N, C, H, W)."
+            f"{dataset.spec.name} has rows of shape {dataset.spec.shape}, which are no images: give (N, H, W) or (N, "
+            "C, H, W)."
         )
     if layout == "series" and not dataset.spec.series:
         raise DataError(
             f"{dataset.spec.name} is one series of {len(dataset)} steps: say how long the windows are that a row is "
-            f"(window=24)."
+            "(window=24)."
         )
+
+
+def _cut(dataset: Dataset, window: int | None, stride: int, like: DataSpec | None) -> Dataset:
+    """Windows of one series, as long as they are to be, or as a model has learned them; other data as it is."""
+    if like is not None and like.series and dataset.spec.shape == like.shape[1:]:
+        window = like.shape[0]
+    return dataset if window is None else windowed(dataset, window, stride)
 
 
 def _cuts(kind: type[Config]) -> bool:
@@ -316,28 +325,19 @@ def _labelled(dataset: Dataset, labels: Any) -> Dataset:
 
 
 def _of_hub(text: str, options: dict[str, Any], like: DataSpec | None) -> Dataset:
-    name, given = split_name(text.removeprefix(hub.PREFIX))
-    parsed = choices.HubOptions.parse({**given, **options}, owner=text)
-    dataset = hub.named(name, parsed, like)
+    chosen = _split(text.removeprefix(hub.PREFIX))
+    name = chosen["name"]
+    parsed = choices.HubOptions.parse({**chosen["options"], **options}, owner=text)
+    dataset = hub.named(name, like, **parsed.chosen())
     plain = parsed.model_dump(mode="json", exclude_defaults=True)
     dataset.source = {"name": f"{hub.PREFIX}{name}", "options": plain}
     return dataset
 
 
-def split_name(text: str) -> tuple[str, dict[str, Any]]:
-    """Name and options of "name,option=value"."""
-    try:
-        chosen = split_choice(text, "value")
-    except ValueError:
-        raise UsageError(f"data {text!r} is malformed: write NAME, or NAME,OPTION=VALUE.") from None
-    return chosen["name"], chosen["options"]
-
-
 def _in_memory(data: Any, labels: Any, data_dir: Any, options: dict[str, Any], like: DataSpec | None) -> Dataset:
     if hub.is_hub(data) and data_dir is None:
-        parsed = choices.HubOptions.parse(options, owner=type(data).__name__)
-        said = {key: getattr(parsed, key) for key in choices.HubOptions.model_fields}
-        return hub.of_hub(data, "data", like, **said)
+        said = choices.HubOptions.parse(options, owner=type(data).__name__)
+        return hub.of_hub(data, "data", like, **said.chosen())
     if is_frame(data) and data_dir is None:
         dataset = read.table_frame(data, choices.TableOptions.parse(options, owner=type(data).__name__), like)
         return dataset if labels is None else _labelled(dataset, labels)
@@ -345,10 +345,7 @@ def _in_memory(data: Any, labels: Any, data_dir: Any, options: dict[str, Any], l
     if is_array and options.keys() <= {"layout", "holes", "window", "stride"} and data_dir is None:
         chosen = choices.ArrayOptions.parse({**_layout_of(like), **options}, owner=type(data).__name__)
         dataset = from_arrays(data, labels, layout=chosen.layout, holes=chosen.holes)
-        window = chosen.window
-        if like is not None and like.series and dataset.spec.shape == like.shape[1:]:
-            window = like.shape[0]
-        dataset = dataset if window is None else windowed(dataset, window, chosen.stride)
+        dataset = _cut(dataset, chosen.window, chosen.stride, like)
         _refuse_uncut(dataset, options.get("layout"))
         return dataset
     if data_dir is not None or options:

@@ -178,8 +178,7 @@ class TableOptions(WindowOptions):
     kinds: Annotated[dict[str, str], BeforeValidator(_kinds)] = Field(
         {},
         description="what columns are, such as zip:category;visits:count;size:ordinal:small<large: number, count, "
-        "date, "
-        "binary, ordinal or category; found out if not given",
+        "date, binary, ordinal or category; found out if not given",
     )
     levels: int = Field(256, ge=2, le=10_000, description="a column of more different words is set aside")
     unseen: Literal["error", "missing"] = Field(

@@ -67,7 +67,7 @@ def _with_rows(dataset: Dataset, path: str, opened: Opened) -> Dataset:
     if further.spec.shape != dataset.spec.shape:
         raise DataError(
             f"{path} has rows of shape {further.spec.shape}, and {dataset.spec.name} of {dataset.spec.shape}: they "
-            f"must be alike."
+            "must be alike."
         )
     if mapped(dataset.x) is not None and dataset.x.nbytes > further.x.nbytes + (1 << 30):
         raise DataError(

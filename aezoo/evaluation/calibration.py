@@ -60,17 +60,13 @@ class Calibration(NamedTuple):
         held-out rows: its distance from their median, in that of their quartiles.
         """
         if self.of in ("bound", "reconstruction"):
-            scores = model.score(x, of=self.of)
-            return np.asarray(scores.cpu() if hasattr(scores, "cpu") else scores, dtype=np.float64)
+            return _plain(model.score(x, of=self.of)).astype(np.float64)
         if self.of == "typicality":
             return np.abs(self._replace(of="bound").score(model, x) - self.middle[0])
-        codes = model.encode(x)
-        far = self._distances(np.asarray(codes.cpu() if hasattr(codes, "cpu") else codes))
+        far = self._distances(_plain(model.encode(x)))
         if self.of == "nearest":
             return far
-        bound = model.score(x)
-        bounds = np.asarray(bound.cpu() if hasattr(bound, "cpu") else bound, dtype=np.float64)
-        parts = (bounds, np.log(far + np.finfo(np.float32).tiny))
+        parts = (_plain(model.score(x)).astype(np.float64), np.log(far + np.finfo(np.float32).tiny))
         apart = [(part - m) / w for part, m, w in zip(parts, self.middle, self.width, strict=True)]
         return np.asarray(np.mean(apart, axis=0))
 
@@ -106,8 +102,8 @@ class Calibration(NamedTuple):
         count = math.floor(rate * rows + 1e-9)
         if count < 1:
             raise UsageError(
-                f"{len(self.scores)} held-out rows cannot tell a rate of {rate:g}: it takes {math.ceil(1 / rate)} "
-                f"or more."
+                f"{len(self.scores)} held-out rows cannot tell a rate of {rate:g}: it takes {math.ceil(1 / rate)} or "
+                "more."
             )
         place = count if how == "false-alarms" else count + 1
         if place > len(self.scores):
@@ -199,6 +195,10 @@ def calibrate(
         row = int(some.index[int(np.argmin(np.isfinite(scores)))])
         raise DataError(f"the score of row {row} is not finite: leave it out.")
     return found._replace(scores=np.sort(scores))
+
+
+def _plain(values: Any) -> Array:
+    return np.asarray(values.cpu() if hasattr(values, "cpu") else values)
 
 
 def _scores(model: Autoencoder, split: Split, calibration: Calibration) -> Array:

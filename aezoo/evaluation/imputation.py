@@ -59,9 +59,8 @@ def impute(model: Autoencoder, x: Rows, *, draws: bool = False, steps: int | Non
     likelihood = model.decoder.likelihood
     if not isinstance(likelihood, Table):
         raise CapabilityError(
-            f"filling in missing values needs likelihood table, and this model has {type(likelihood).__name__}: "
-            f"train it "
-            "on a table with holes, or with --likelihood table."
+            f"filling in missing values needs likelihood table, and this model has {type(likelihood).__name__}: train "
+            "it on a table with holes, or with --likelihood table."
         )
     if steps is None:
         steps = 1 if model.corruption is not None and model.corruption.marks_missing else STEPS

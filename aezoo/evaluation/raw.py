@@ -9,14 +9,12 @@ from typing import Any
 
 from torch import Tensor
 
-from aezoo.core.arrays import as_rows, as_tensor
+from aezoo.core.arrays import as_tensor
 from aezoo.data import Split
 from aezoo.data.checks import check_rows
-from aezoo.data.tables.files import is_frame
-from aezoo.data.tables.read import rows_of_frame
 from aezoo.errors import DataError
 from aezoo.model.autoencoder import Autoencoder
-from aezoo.model.passes import Rows
+from aezoo.model.passes import Rows, given_rows
 
 
 def checked_rows(model: Autoencoder, x: Rows) -> tuple[Tensor, bool]:
@@ -25,7 +23,7 @@ def checked_rows(model: Autoencoder, x: Rows) -> tuple[Tensor, bool]:
     Raises:
         DataError: rows of another shape, or values that are not finite.
     """
-    rows, single = as_rows(rows_of_frame(x, model.spec) if is_frame(x) else x, model.spec.shape)
+    rows, single = given_rows(model, x)
     check_rows(rows, model.spec)
     return as_tensor(rows).detach(), single
 

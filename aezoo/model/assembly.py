@@ -131,8 +131,8 @@ def _of_columns(
     if likelihood.entry is None:
         lacks = "missing values" if any(column.holes for column in seen.columns) else "columns that are no numbers"
         raise CompositionError(
-            f"{seen.name} has {lacks}, of which likelihood {type(likelihood).__name__} knows nothing: use --likelihood "
-            "table."
+            f"{seen.name} has {lacks}, of which likelihood {type(likelihood).__name__} knows nothing: use "
+            "--likelihood table."
         )
     entry = ColumnInput(seen, masks=masks) if isinstance(likelihood, Table) else likelihood.entry
     if masks and not isinstance(likelihood, Table):

@@ -159,9 +159,8 @@ class Autoencoder(Objective):
             each = by_value(self.decoder(z), u)
             if each is None:
                 raise CapabilityError(
-                    f"likelihood {type(self.decoder.likelihood).__name__} says nothing of each value by itself: "
-                    f"score rows "
-                    "as a whole, or use --likelihood gaussian."
+                    f"likelihood {type(self.decoder.likelihood).__name__} says nothing of each value by itself: score "
+                    "rows as a whole, or use --likelihood gaussian."
                 )
             code = each.new_zeros(each.shape[:2])
             code = code if of == "reconstruction" else self._with_divergence(code, q, z, draws)

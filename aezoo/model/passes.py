@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from aezoo.core.arrays import as_rows, as_tensor, within
+from aezoo.core.mapped import Array
 from aezoo.core.memory import keep_blocks
 from aezoo.data.checks import check_rows
 from aezoo.data.tables.files import is_frame
@@ -55,7 +56,7 @@ def rowwise(
         refuse_none(draws)
     if batch_size is not None:
         refuse_none(batch_size, "batch_size")
-    rows, single = as_rows(rows_of_frame(x, model.spec) if is_frame(x) else x, model.spec.shape)
+    rows, single = given_rows(model, x)
     size = batch_size or (rows_a_pass(model, draws) if draws else rows_nearby(model))
     if size < len(rows):
         keep_blocks()
@@ -77,6 +78,14 @@ def rowwise(
     if single:
         result = result.select(axis, 0)
     return result if isinstance(x, Tensor) else result.numpy()
+
+
+def given_rows(model: Objective, x: Rows) -> tuple[Array, bool]:
+    """``x`` as rows (B, *X) of the model's data, not yet looked at, and whether it was one datum.
+
+    Columns of a data frame are matched by name. Raises DataError for rows of another shape.
+    """
+    return as_rows(rows_of_frame(x, model.spec) if is_frame(x) else x, model.spec.shape)
 
 
 def _check_range(model: Objective, rows: Tensor, first: int) -> None:

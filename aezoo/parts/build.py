@@ -64,9 +64,8 @@ def build_part(kind: registry.Kind, choice: Choice | str, **context: Any) -> Any
     missing = [name for name in wanted if name not in context]
     if missing:
         raise UsageError(f"{kind} {choice.name!r} needs {missing[0]!r}, which is not known here.")
-    values = {key: getattr(options, key) for key in type(options).keys()}  # noqa: SIM118 - not a mapping
     try:
-        made = target(**values, **{name: context[name] for name in wanted})
+        made = target(**options.chosen(), **{name: context[name] for name in wanted})
     except ZooError as error:
         raise registry.signed(error, entry) from error.__cause__
     except STOPS:

@@ -171,7 +171,12 @@ class CountsDistribution(Distribution):
     arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - as torch declares it
 
     def __init__(
-        self, log_share: Tensor, log_dispersion: Tensor | None, zeros: Tensor | None, log_sum: Tensor | None, seen: Any
+        self,
+        log_share: Tensor,
+        log_dispersion: Tensor | None,
+        zeros: Tensor | None,
+        log_sum: Tensor | None = None,
+        seen: Any = None,
     ) -> None:
         self.log_share, self.log_dispersion, self.zeros = log_share, log_dispersion, zeros
         self._log_sum, self._seen = log_sum, seen

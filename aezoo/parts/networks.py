@@ -117,16 +117,12 @@ def conv(
     if not hidden:
         raise CompositionError("network conv needs at least one layer of channels: give hidden, such as 32,64.")
     channels, height, width = spec.shape
-    sizes = [(height, width)]
-    for _ in hidden:
-        sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
+    sizes = [*zip(halvings(height, len(hidden)), halvings(width, len(hidden)), strict=True)]
     bottom = (hidden[-1], *sizes[-1])
     features = math.prod(bottom)
 
     def after(count: int) -> list[nn.Module]:
-        modules: list[nn.Module] = [nn.BatchNorm2d(count)] if norm == "batch" else []
-        modules.append(activation())
-        return [*modules, nn.Dropout(dropout)] if dropout else modules
+        return after_convolution(nn.BatchNorm2d(count) if norm == "batch" else None, activation, dropout)
 
     up: list[nn.Module] = []
     for a, b in pairwise((channels, *hidden)):
@@ -144,6 +140,17 @@ def conv(
         down += after(a)
         down.append(nn.ConvTranspose2d(a, b, kernel, 2, kernel // 2, output_padding=extra))
     return nn.Sequential(*up), nn.Sequential(*down, PooledScalars(data_outputs))
+
+
+def halvings(length: int, layers: int) -> list[int]:
+    """``length`` and what is left of it after each of ``layers`` that halve it, rounding up."""
+    return [-(-length // 2**layer) for layer in range(layers + 1)]
+
+
+def after_convolution(norm: nn.Module | None, activation: Callable[[], nn.Module], dropout: float) -> list[nn.Module]:
+    """What follows a convolution: its normalisation, the activation and dropout, each where there is one."""
+    modules = [activation()] if norm is None else [norm, activation()]
+    return [*modules, nn.Dropout(dropout)] if dropout else modules
 
 
 class PooledScalars(nn.Module):

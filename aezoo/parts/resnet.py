@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError
 from aezoo.parts.likelihood import Outputs
-from aezoo.parts.networks import PooledScalars
+from aezoo.parts.networks import PooledScalars, halvings
 
 
 class Block(nn.Module):
@@ -72,15 +72,13 @@ def resnet(
     """
     if not spec.is_image:
         raise CompositionError(
-            f"network resnet needs images (channels, height, width), and the data has shape {spec.shape}: use "
-            f"network mlp."
+            f"network resnet needs images (channels, height, width), and the data has shape {spec.shape}: use network "
+            "mlp."
         )
     if not hidden:
         raise CompositionError("network resnet needs at least one stage of channels: give hidden, such as 32,64,128.")
     channels, height, width = spec.shape
-    sizes = [(height, width)]
-    for _ in hidden:
-        sizes.append(((sizes[-1][0] + 1) // 2, (sizes[-1][1] + 1) // 2))
+    sizes = [*zip(halvings(height, len(hidden)), halvings(width, len(hidden)), strict=True)]
     bottom = (hidden[-1], *sizes[-1])
 
     def stage(a: int, b: int) -> list[nn.Module]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError
 from aezoo.parts.likelihood import Outputs
+from aezoo.parts.networks import after_convolution, halvings
 
 
 class _Swapped(nn.Module):
@@ -62,21 +63,16 @@ def conv1d(
     if len(spec.shape) != 2:
         raise CompositionError(
             f"network conv1d needs series (steps, channels), and the data has shape {spec.shape}: use layout=series "
-            f"for "
-            "windows, or network mlp."
+            "for windows, or network mlp."
         )
     if not hidden:
         raise CompositionError("network conv1d needs at least one layer of channels: give hidden, such as 32,64.")
     steps, channels = spec.shape
-    sizes = [steps]
-    for _ in hidden:
-        sizes.append((sizes[-1] + 1) // 2)
+    sizes = halvings(steps, len(hidden))
     features = hidden[-1] * sizes[-1]
 
     def after(count: int) -> list[nn.Module]:
-        modules: list[nn.Module] = [nn.BatchNorm1d(count)] if norm == "batch" else []
-        modules.append(activation())
-        return [*modules, nn.Dropout(dropout)] if dropout else modules
+        return after_convolution(nn.BatchNorm1d(count) if norm == "batch" else None, activation, dropout)
 
     up: list[nn.Module] = [_Swapped()]
     for a, b in pairwise((channels, *hidden)):

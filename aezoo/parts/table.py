@@ -17,9 +17,7 @@ from torch.distributions import (
     Categorical,
     Distribution,
     Laplace,
-    NegativeBinomial,
     Normal,
-    Poisson,
     StudentT,
     constraints,
 )
@@ -28,10 +26,11 @@ from aezoo.core.spec import DataSpec
 from aezoo.errors import CompositionError
 from aezoo.parts.border import trusted
 from aezoo.parts.columns import ColumnInput, columns_of
+from aezoo.parts.counts import CountsDistribution, Law
+from aezoo.parts.distributions import by_value
 from aezoo.parts.likelihood import FIRST_LOG_SCALE, Likelihood, Outputs
 
 Numbers = Literal["gaussian", "laplace", "student"]
-Counts = Literal["negative-binomial", "poisson", "zero-inflated"]
 # e to this power is the highest mean of a count, and no float overflows on the way to it
 HIGHEST_LOG_MEAN = 20.0
 # the logit of what cannot be, far from where any float overflows
@@ -75,7 +74,7 @@ class Table(Likelihood):
         self,
         spec: DataSpec,
         numbers: Numbers = "gaussian",
-        counts: Counts = "negative-binomial",
+        counts: Law = "negative-binomial",
         min_log_scale: float = -3.0,
         weights: Mapping[str, float] = MappingProxyType({}),
     ) -> None:
@@ -171,11 +170,17 @@ class Piece(NamedTuple):
     columns: Tensor
     """(d,) their numbers."""
     distribution: Distribution
-    """Of values (…, d), each an event."""
+    """Of values (…, d), each an event, or all of them one."""
     mean: Tensor
     """(…, d): the mean of numbers and counts, the likeliest of levels."""
     dense: Tensor
     """(…, w): what is expected of the values that a network takes."""
+
+    def by_column(self, values: Tensor) -> Tensor:
+        """Log-densities (…, d) of values (…, d)."""
+        of_each = by_value(self.distribution, values)
+        found: Tensor = self.distribution.log_prob(values) if of_each is None else of_each
+        return found
 
 
 class Mixed(Distribution):
@@ -218,7 +223,7 @@ class Mixed(Distribution):
         """Log-densities (…, D) of each column of values (…, D), nats, by their weights; 0 where they are missing."""
         # the gradient of what is masked out must not be NaN either
         known = value.nan_to_num(0.0)
-        found = [piece.distribution.log_prob(known[..., piece.columns]) for piece in self.pieces]
+        found = [piece.by_column(known[..., piece.columns]) for piece in self.pieces]
         each = torch.cat(found, dim=-1)[..., self._order].masked_fill(value.isnan(), 0.0)
         return each if self.weight is None else each * self.weight.to(each.dtype)
 
@@ -272,25 +277,19 @@ class _Numeric(_Kind):
 class _Counted(_Kind):
     paces: ClassVar = {"log_dispersion": 10.0, "zero_logit": 10.0}
 
-    def __init__(self, found: Sequence[tuple[int, int]], counts: Counts) -> None:
+    def __init__(self, found: Sequence[tuple[int, int]], counts: Law) -> None:
         super().__init__(found)
-        self.counts = counts
-        if counts != "poisson":
-            self.log_dispersion = nn.Parameter(torch.zeros(len(found)))
-        if counts == "zero-inflated":
-            self.zero_logit = nn.Parameter(torch.full((len(found),), -3.0))
+        self.log_dispersion = None if counts == "poisson" else nn.Parameter(torch.zeros(len(found)))
+        self.zero_logit = nn.Parameter(torch.full((len(found),), -3.0)) if counts == "zero-inflated" else None
 
     def forward(self, output: Tensor) -> Piece:
         log_mean = output[..., self.places].clamp_max(HIGHEST_LOG_MEAN)
-        mean = log_mean.exp()
-        if self.counts == "poisson":
-            return Piece(self.columns, Poisson(mean), mean, mean.log1p())
-        log_dispersion = self.log_dispersion.to(mean.dtype).expand_as(mean)
-        found = NegativeBinomial(log_dispersion.exp(), logits=log_mean - log_dispersion)
-        if self.counts == "negative-binomial":
-            return Piece(self.columns, found, mean, mean.log1p())
-        inflated = _ZeroInflated(found, self.zero_logit.to(mean.dtype).expand_as(mean))
-        return Piece(self.columns, inflated, inflated.mean, inflated.mean.log1p())
+        dispersion, zeros = (
+            None if parameter is None else parameter.to(log_mean.dtype)
+            for parameter in (self.log_dispersion, self.zero_logit)
+        )
+        found = CountsDistribution(log_mean, dispersion, None if zeros is None else zeros.expand_as(log_mean))
+        return Piece(self.columns, found, found.mean, found.dense)
 
 
 class _Binary(_Kind):
@@ -346,25 +345,3 @@ class _Category(_Kind):
         found = Categorical(logits=logits)
         dense = found.probs[..., self.is_level]
         return Piece(self.columns, found, logits.argmax(-1).to(logits.dtype), dense)
-
-
-class _ZeroInflated(Distribution):
-    """Zero with probability sigmoid(logit), else a draw of ``base``."""
-
-    arg_constraints: dict[str, constraints.Constraint] = {}  # noqa: RUF012 - as torch declares it
-
-    def __init__(self, base: NegativeBinomial, logit: Tensor) -> None:
-        self.base, self.logit = base, logit
-        super().__init__(base.batch_shape, validate_args=False)
-
-    @property
-    def mean(self) -> Tensor:
-        return self.base.mean * (-self.logit).sigmoid()
-
-    def log_prob(self, value: Tensor) -> Tensor:
-        drawn = self.base.log_prob(value) + F.logsigmoid(-self.logit)
-        return torch.where(value == 0, torch.logaddexp(drawn, F.logsigmoid(self.logit)), drawn)
-
-    def sample(self, sample_shape: Any = ()) -> Tensor:
-        drawn: Tensor = self.base.sample(sample_shape)
-        return drawn * torch.bernoulli((-self.logit).sigmoid().expand_as(drawn))

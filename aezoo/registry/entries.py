@@ -297,8 +297,8 @@ def options_of(target: Callable[..., Any], entry: Entry) -> type[Config]:
     # of a type that no option can have
     except Exception as error:
         raise PluginError(
-            f"the arguments of {entry.name!r} of {entry.source} are no options: {reason_of(error)}; "
-            f"give the entry a config class."
+            f"the arguments of {entry.name!r} of {entry.source} are no options: {reason_of(error)}; give the entry a "
+            "config class."
         ) from error
     return made
 

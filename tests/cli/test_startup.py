@@ -61,9 +61,8 @@ def test_looking_up_loads_nothing_heavy(arguments, tmp_path):
 @pytest.mark.parametrize(("words", "answer"), [("aezoo tr", "train"), ("aezoo train --lat", "--latent-dim")])
 def test_completion_loads_nothing_heavy(words, answer, tmp_path):
     code = (
-        "import atexit, json, sys;"
-        "atexit.register(lambda: print(json.dumps(sorted(sys.modules)), file=sys.stderr));"
-        "from aezoo.cli import main; main([])"
+        "import atexit, json, sys;atexit.register(lambda: print(json.dumps(sorted(sys.modules)), "
+        "file=sys.stderr));from aezoo.cli import main; main([])"
     )
     count = str(len(words.split()) - 1)
     asked = {"_AEZOO_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": count}

@@ -95,6 +95,23 @@ def test_scores_go_back_to_the_steps(tmp_path, cli):
     assert "cut them with window" in cli("score", tmp_path / "moons", "--by", "step").err
 
 
+def test_scores_by_step_draw_as_told(tmp_path, cli):
+    np.save(tmp_path / "s.npy", STEPS)
+    run = aezoo.train("vae", f"{tmp_path}/s.npy,window=8", out=tmp_path / "run", epochs=2, progress=False)
+    drawn = json.loads(
+        cli("score", tmp_path / "run", "--split", "all", "--by", "step", "--draws", 3, "--seed", 5, "--json").out
+    )
+    x = run.dataset.x
+    values = run.model.score_by_value(x, draws=3, seed=5)[:, :-1].reshape(len(x), 8, 2).sum(2)
+    # the last step stands in the last window alone, the second in two
+    assert np.isclose(drawn["score"][-1], values[-1, -1])
+    assert np.isclose(drawn["score"][1], (values[0, 1] + values[1, 0]) / 2)
+    for other in (["--alarms"], ["--explain", "2"]):
+        result = cli("score", tmp_path / "run", "--by", "step", *other)
+        assert result.status == 2
+        assert "leave --alarms and --explain out" in result.err
+
+
 def test_means_over_the_windows_of_a_step():
     steps, means = by_step([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]], [0, 1])
     assert steps.tolist() == [0, 1, 2, 3]

@@ -16,8 +16,8 @@ from aezoo.core.extras import extra
 from aezoo.core.sparse import SparseRows, as_sparse
 from aezoo.core.spec import Column, DataSpec
 from aezoo.data.dataset import Dataset
-from aezoo.data.formats.guard import reading
-from aezoo.data.infer import from_arrays
+from aezoo.data.formats.guard import reading, refuse_double
+from aezoo.data.infer import from_arrays, told_classes
 from aezoo.errors import DataError, UsageError, near_misses
 
 LIBSVM = (".libsvm", ".svmlight", ".svm")
@@ -106,9 +106,7 @@ def _named(
     x: Any, names: Sequence[str], labels: Sequence[str] | None, name: str, what: str, like: DataSpec | None
 ) -> Dataset:
     sparse = as_sparse(x)
-    if len(set(names)) < len(names):
-        twice = next(one for place, one in enumerate(names) if one in names[:place])
-        raise DataError(f"{what} has two columns called {twice!r}: make the names of variables unique.")
+    refuse_double(what, names)
     rows: Any = sparse if sparse is not None else np.asarray(x)
     if like is not None and like.columns:
         rows = _in_order(rows, names, like, what)
@@ -119,8 +117,7 @@ def _named(
     if not are_counts:
         notes.append(
             f"{what} holds other values than raw counts, which are whole numbers from 0 on: likelihood counts needs "
-            f"those "
-            "(layer=… of an .h5ad file may have them)."
+            "those (layer=… of an .h5ad file may have them)."
         )
     kind: Any = "count" if are_counts else "number"
     spec = DataSpec(
@@ -129,9 +126,7 @@ def _named(
         columns=tuple(Column(name=one, kind=kind) for one in names) if len(names) <= MOST_NAMES else (),
         scaling="none" if are_counts else "standardize",
     )
-    dataset = Dataset(rows, labels, spec=spec)
-    if dataset.labels is not None:
-        dataset.spec = spec.model_copy(update={"classes": int(dataset.labels.max()) + 1})
+    dataset = told_classes(Dataset(rows, labels, spec=spec))
     dataset.notes += notes
     return dataset
 
@@ -142,8 +137,7 @@ def _in_order(rows: Any, names: Sequence[str], like: DataSpec, what: str) -> Any
     if lacking:
         raise DataError(
             f"{what} lacks column {lacking[0]!r}{f' and {len(lacking) - 1:,} more' if len(lacking) > 1 else ''}, "
-            f"which the "
-            "model was trained on: add what is missing."
+            "which the model was trained on: add what is missing."
         )
     if len(names) > len(like.columns):
         known = {column.name for column in like.columns}

@@ -6,14 +6,14 @@ import contextlib
 import io
 import stat
 import warnings
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 from typing import IO, Any, TypeAlias
 
 import numpy as np
 
 from aezoo.core.mapped import physical_memory
-from aezoo.errors import DataError, ZooError
+from aezoo.errors import DataError, ZooError, one_line
 
 NDArray: TypeAlias = np.ndarray[Any, Any]
 ByteStream: TypeAlias = IO[bytes] | io.BufferedIOBase
@@ -45,6 +45,18 @@ def reading(path: Path, kind: str) -> Iterator[None]:
         raise DataError(
             f"{path} cannot be read as {kind} ({reason}): check that it is one, or make it again."
         ) from error
+
+
+def refuse_double(what: str | Path, names: Sequence[str]) -> None:
+    """Raises DataError where two columns have one name."""
+    seen: dict[str, int] = {}
+    for place, name in enumerate(names):
+        if name in seen:
+            raise DataError(
+                f"{what} has two columns called {one_line(name)!r}, {seen[name]} and {place} (counted from 0): rename "
+                "one of them."
+            )
+        seen[name] = place
 
 
 def refuse_huge(path: Path, size: int, packed: int) -> None:

@@ -11,6 +11,7 @@ from threading import Lock
 from typing import Any
 
 from aezoo.core.mapped import physical_memory
+from aezoo.data.formats.guard import GROWTH, HARMLESS
 from aezoo.errors import DataError
 from aezoo.errors import one_line as shown
 
@@ -19,8 +20,6 @@ ARCHIVES = (".zip", ".tar", ".tar.gz", ".tgz")
 LABELS = ".cls"
 # of one file, unpacked: far more than any image takes
 MOST_BYTES = 1 << 30
-# packed data that grow so much were made to fill a memory
-GROWTH, HARMLESS = 200, 256 << 20
 
 
 class Files:
@@ -41,15 +40,13 @@ class Files:
         self._read: dict[str, Any] = {}
         self._stack = ExitStack()
         self._lock = Lock()
-        archives = [path] if path.is_file() else sorted(p for p in path.rglob("*") if is_archive(p))
-        plain = (
-            [] if path.is_file() else sorted(p for p in path.rglob("*") if p.suffix.lower() in IMAGES and p.is_file())
-        )
+        found = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+        archives = [file for file in found if is_archive(file)]
+        plain = [file for file in found if file.suffix.lower() in IMAGES]
         if archives and plain:
             raise DataError(f"{path} holds images and archives of images: give one of them.")
-        if plain:
-            for file in plain:
-                self._add(file.relative_to(path).as_posix(), file)
+        for file in plain:
+            self._add(file.relative_to(path).as_posix(), file)
         for archive in archives:
             prefix = f"{archive.name}/" if len(archives) > 1 else ""
             (self._add_zip if archive.suffix.lower() == ".zip" else self._add_tar)(archive, prefix)
@@ -76,9 +73,9 @@ class Files:
     def content(self, name: str) -> Any:
         """The bytes of one image, or a path to them."""
         source = self._read[name]
-        if isinstance(source, Path):
-            return source
-        archive, member = source[0], source[2]
+        return source if isinstance(source, Path) else self._bytes(*source)
+
+    def _bytes(self, archive: Any, size: int, member: Any) -> bytes:
         with self._lock:
             file = archive.open(member) if isinstance(archive, zipfile.ZipFile) else archive.extractfile(member)
             found: bytes = file.read(MOST_BYTES)
@@ -90,27 +87,20 @@ class Files:
 
     def _add_zip(self, path: Path, prefix: str) -> None:
         archive = self._stack.enter_context(zipfile.ZipFile(path))
-        members = sorted((m for m in archive.infolist() if not m.is_dir()), key=lambda m: m.filename)
-        total = sum(member.file_size for member in members)
-        _refuse_bomb(path, total, path.stat().st_size)
-        for member in members:
-            self._member(
-                path, prefix, member.filename, (archive, member.file_size, member), lambda m=member: archive.read(m)
-            )
+        members = [member for member in archive.infolist() if not member.is_dir()]
+        self._add_members(path, prefix, archive, [(m.filename, m.file_size, m) for m in members])
 
     def _add_tar(self, path: Path, prefix: str) -> None:
         archive = self._stack.enter_context(tarfile.open(path))  # noqa: SIM115 - closed by the stack
-        members = sorted((m for m in archive.getmembers() if m.isfile()), key=lambda m: m.name)
-        _refuse_bomb(path, sum(member.size for member in members), path.stat().st_size)
-        for member in members:
+        members = [member for member in archive.getmembers() if member.isfile()]
+        self._add_members(path, prefix, archive, [(m.name, m.size, m) for m in members])
 
-            def read(member: Any = member) -> bytes:
-                file = archive.extractfile(member)
-                return file.read() if file is not None else b""
+    def _add_members(self, path: Path, prefix: str, archive: Any, members: list[tuple[str, int, Any]]) -> None:
+        _refuse_bomb(path, sum(size for _, size, _ in members), path.stat().st_size)
+        for name, size, member in sorted(members, key=lambda found: found[0]):
+            self._member(path, prefix, name, (archive, size, member))
 
-            self._member(path, prefix, member.name, (archive, member.size, member), read)
-
-    def _member(self, path: Path, prefix: str, name: str, source: Any, read: Any) -> None:
+    def _member(self, path: Path, prefix: str, name: str, source: tuple[Any, int, Any]) -> None:
         parts = PurePosixPath(name.replace("\\", "/")).parts
         if ".." in parts or name.startswith(("/", "\\")) or (len(name) > 1 and name[1] == ":"):
             raise DataError(f"{path} holds {shown(name)!r}, which leaves its folder: such an archive is not read.")
@@ -121,7 +111,7 @@ class Files:
             self._add(prefix + name.removeprefix("./"), source)
         elif suffix == LABELS and source[1] < 1000:
             self.labels[prefix + name.removeprefix("./").removesuffix(LABELS)] = (
-                read().decode("utf-8", "replace").strip()
+                self._bytes(*source).decode("utf-8", "replace").strip()
             )
 
     def _tell_of_dots(self) -> None:
@@ -136,8 +126,8 @@ class Files:
         if merged and tar:
             self.notes.append(
                 f"{merged:,} images share the part of their name before its first dot with another, such as "
-                f"{shown(self.names[0])!r}: "
-                "each is a row here, and they are one sample to readers of WebDataset shards."
+                f"{shown(self.names[0])!r}: each is a row here, and they are one sample to readers of WebDataset "
+                "shards."
             )
 
 

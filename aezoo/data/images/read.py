@@ -23,6 +23,7 @@ from aezoo.data.dataset import Dataset
 from aezoo.data.formats.guard import NDArray, reading
 from aezoo.data.images.files import Files
 from aezoo.data.images.pixels import DEPTHS, Colour, Depth, Fit, Look, look, pixels
+from aezoo.data.infer import told_classes
 from aezoo.errors import DataError
 from aezoo.errors import one_line as shown
 
@@ -33,27 +34,12 @@ HIGH = {"bit": 1.0, "byte": 255.0, "word": 65535.0}
 KINDS = {"bit": np.uint8, "byte": np.uint8, "word": np.uint16, "float": np.float32}
 
 
-def image_folder(
-    path: str | Path,
-    size: tuple[int, ...] = (),
-    fit: Fit = "resize",
-    mode: str = "auto",
-    skip_broken: bool = False,
-    cache: str | None = None,
-    like: DataSpec | None = None,
-) -> Dataset:
-    """The images of a folder, or of a zip or tar archive, as rows (N, C, H, W) of their pixels as a person sees them.
-
-    Where every image lies in a subfolder, the first one names its class. Images that take more than memory should are
-    decoded once into a file of ``cache`` (by default the user's cache folder) and read from there.
-
-    Raises:
-        DataError: an image that is broken, by its name; images of several sizes where none was chosen; no image.
-    """
+def image_folder(path: str | Path, **how: Any) -> Dataset:
+    """The images of a folder, or of a zip or tar archive, as ``images_of`` reads them."""
     path = Path(path)
     name = path.name.split(".")[0] if path.is_file() else path.resolve().name
     with reading(path, "a folder or archive of images"), Files(path) as files:
-        return images_of(files, name, size, fit, mode, skip_broken, cache, like)
+        return images_of(files, name, **how)
 
 
 class Images(Protocol):
@@ -81,7 +67,14 @@ def images_of(
     cache: str | None = None,
     like: DataSpec | None = None,
 ) -> Dataset:
-    """Images as ``image_folder`` reads them, wherever they are."""
+    """Images as rows (N, C, H, W) of their pixels as a person sees them.
+
+    Where every image lies in a subfolder, the first one names its class. Images that take more than memory should are
+    decoded once into a file of ``cache`` (by default the user's cache folder) and read from there.
+
+    Raises:
+        DataError: an image that is broken, by its name; images of several sizes where none was chosen; no image.
+    """
     looks, broken = _looked_at(files, skip_broken)
     names = [name for name, found in zip(files.names, looks, strict=True) if found is not None]
     known = [found for found in looks if found is not None]
@@ -115,9 +108,7 @@ def images_of(
         levels=levels,
         scaling="scale" if levels else "standardize",
     )
-    dataset = Dataset(rows, _classes(files, names), spec=spec)
-    if dataset.labels is not None:
-        dataset.spec = spec.model_copy(update={"classes": int(dataset.labels.max()) + 1})
+    dataset = told_classes(Dataset(rows, _classes(files, names), spec=spec))
     dataset.notes += notes
     return dataset
 
@@ -148,7 +139,7 @@ def _broken(files: Images, name: str, error: Exception) -> DataError:
     reason = shown(str(error) or type(error).__name__)
     return DataError(
         f"{files.what}: image {shown(name)!r} cannot be read ({reason}): mend or remove it, or leave such out "
-        f"(skip_broken=true)."
+        "(skip_broken=true)."
     )
 
 
@@ -162,8 +153,7 @@ def _mode(looks: Sequence[Look], mode: str, like: DataSpec | None) -> tuple[Colo
         colour = "grey" if mode == "grey" else "rgb"
     if like is not None and like.is_image:
         colour = "grey" if like.shape[0] == 1 else "rgb"
-        learned = next((name for name, high in HIGH.items() if high == like.high), "float")
-        depth = next(one for one in DEPTHS if one == learned)
+        depth = next((one for one in DEPTHS if HIGH.get(one) == like.high), "float")
     if colour == "rgb" and depth == "bit":
         depth = "byte"
     return colour, depth
@@ -177,9 +167,8 @@ def _shape(what: str, looks: Sequence[Look], size: tuple[int, ...], like: DataSp
         listed = ", ".join(f"{h}×{w} ({n:,})" for (h, w), n in found.most_common(MOST_SIZES))
         more = f" and {len(found) - MOST_SIZES} more sizes" if len(found) > MOST_SIZES else ""
         raise DataError(
-            f"{what} holds images of several sizes, {listed}{more}: choose one (size=64, or size=64;48 for height "
-            f"and width; "
-            "fit=resize, crop or pad)."
+            f"{what} holds images of several sizes, {listed}{more}: choose one (size=64, or size=64;48 for height and "
+            "width; fit=resize, crop or pad)."
         )
     shape = next(iter(found))
     if like is not None and like.is_image and like.shape[1:] != shape:
@@ -243,8 +232,7 @@ def _fill(rows: NDArray, files: Images, names: Sequence[str], decoded: Callable[
 
 
 def side_by_side(work: Callable[[str], T], names: Sequence[str]) -> Iterator[T]:
-    """``work`` of each name, in order, by as many threads as there are processors; decoders run outside Python's "
-    "lock."""
+    """``work`` of each name, in order, by as many threads as there are processors: decoders leave Python to others."""
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         rest = iter(names)
         waiting = [pool.submit(work, name) for name in islice(rest, AHEAD)]

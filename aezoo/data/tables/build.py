@@ -10,7 +10,7 @@ import numpy as np
 
 from aezoo.core.spec import Column, DataSpec, Kind
 from aezoo.data.dataset import Dataset
-from aezoo.data.infer import infer_spec
+from aezoo.data.infer import infer_spec, told_classes
 from aezoo.data.tables.encode import encoded, matched
 from aezoo.data.tables.source import Source
 from aezoo.data.tables.survey import Found, cleared, survey, understand
@@ -91,10 +91,8 @@ def dataset_of(source: Source, name: str, chosen: Choices, like: DataSpec | None
         spec = plain.model_copy(update={"columns": spec.columns, "aside": spec.aside, "unseen": spec.unseen})
     labels = None if label is None else labels_of(source, label, chosen.missing)
     dataset = Dataset(x, labels, spec=spec)
-    if like is None and dataset.labels is not None:
-        present = np.unique(dataset.labels)
-        if np.array_equal(present, np.arange(len(present))):
-            dataset.spec = dataset.spec.model_copy(update={"classes": len(present)})
+    if like is None:
+        dataset = told_classes(dataset)
     dataset.notes += notes
     return dataset
 
@@ -117,8 +115,8 @@ def _series(source: Source, name: str, chosen: Choices, like: DataSpec | None) -
         times = encoded(source, spec, len(table))[:, 0]
         if np.isnan(times).any():
             raise DataError(
-                f"{source.what}, column {chosen.time!r} lacks a time in row {int(np.isnan(times).argmax())}: fill "
-                f"it in."
+                f"{source.what}, column {chosen.time!r} lacks a time in row {int(np.isnan(times).argmax())}: fill it "
+                "in."
             )
     return windowed(table, window, chosen.stride, times)
 
@@ -147,9 +145,8 @@ def labels_of(source: Source, column: str, missing: Sequence[str]) -> Any:
         if values.null_count:
             row = int(np.argmax(values.is_null().to_numpy(zero_copy_only=False)))
             raise DataError(
-                f"{source.what}: the label {column!r} is missing in {source.place(len(found) + row)}: fill it in, "
-                f"or leave the "
-                "row out."
+                f"{source.what}: the label {column!r} is missing in {source.place(len(found) + row)}: fill it in, or "
+                "leave the row out."
             )
         found += values.to_pylist()
     if all(isinstance(value, bool | int | float) for value in found):

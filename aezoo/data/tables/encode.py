@@ -138,8 +138,7 @@ def _levels(values: Any, column: Column, spec: DataSpec, source: Source, start: 
             source,
             column,
             f"is {shown(unknown[0])[:40]!r} in {source.place(start + row)}, which no row to learn from was: train "
-            f"with unseen=missing, "
-            "and new levels are missing values",
+            "with unseen=missing, and new levels are missing values",
         )
     table = np.array([*(places.get(name, np.nan) for name in names), np.nan])
     index = coded.indices.fill_null(len(names)).to_numpy(zero_copy_only=False)

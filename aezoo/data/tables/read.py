@@ -12,7 +12,7 @@ import numpy as np
 
 from aezoo.core.spec import Column, DataSpec
 from aezoo.data.dataset import Dataset
-from aezoo.data.formats.guard import reading
+from aezoo.data.formats.guard import reading, refuse_double
 from aezoo.data.formats.table import NoNumberError, Numbers, read_numbers
 from aezoo.data.infer import from_arrays
 from aezoo.data.options import TableOptions, kind_of
@@ -20,7 +20,7 @@ from aezoo.data.tables.build import INDEX, Choices, dataset_of
 from aezoo.data.tables.encode import matched
 from aezoo.data.tables.files import frame, ipc, parquet
 from aezoo.data.tables.source import Source, arrow
-from aezoo.data.tables.survey import CODES
+from aezoo.data.tables.survey import CODES, notes_of_codes
 from aezoo.data.tables.text import PACKED, head_of, read_text
 from aezoo.errors import DataError
 
@@ -30,11 +30,9 @@ MOST_NAMES = 100_000
 
 def choices_of(options: TableOptions | Mapping[str, Any]) -> Choices:
     """What a user says of a table, in the form that it is read by."""
-    values = (
-        dict(options) if isinstance(options, Mapping) else {k: getattr(options, k) for k in TableOptions.model_fields}
-    )
     known = {one.name for one in fields(Choices)}
-    values = {key: value for key, value in values.items() if key in known}
+    given = options.chosen() if isinstance(options, TableOptions) else options
+    values = {key: value for key, value in given.items() if key in known}
     return Choices(**{**values, "kinds": {name: kind_of(word) for name, word in (values.get("kinds") or {}).items()}})
 
 
@@ -67,8 +65,8 @@ def text_table(
         except DataError as error:
             if isinstance(error.__cause__, UnicodeDecodeError):
                 raise DataError(
-                    f"{path} is no text in UTF-8: name its encoding (encoding=latin-1, cp1252, utf-16 …), or save "
-                    f"it anew."
+                    f"{path} is no text in UTF-8: name its encoding (encoding=latin-1, cp1252, utf-16 …), or save it "
+                    "anew."
                 ) from None
             raise
     with reading(path, "a table as text"):
@@ -140,9 +138,7 @@ def _stem(path: Path) -> str:
 
 def _of_numbers(path: Path, found: Numbers, like: DataSpec | None) -> Dataset:
     names, x = found.names, found.x
-    if len(set(names)) < len(names):
-        twice = next(name for place, name in enumerate(names) if name in names[:place])
-        raise DataError(f"{path} has two columns called {twice!r}: rename one of them.")
+    refuse_double(path, names)
     notes = [found.note] if found.note else []
     aside = [found.label] if found.label is not None else []
     if names and len(names) > 1 and names[0] in INDEX and like is None and _numbers_rows(x[:, 0]):
@@ -170,21 +166,12 @@ def _numbers_rows(column: np.ndarray[Any, Any]) -> bool:
 
 def _codes(x: np.ndarray[Any, Any], names: tuple[str, ...]) -> list[str]:
     """What to tell of numbers that seem to stand for missing values."""
-    notes = []
+    notes: list[str] = []
     for place in np.flatnonzero(np.isin(x.min(0), CODES) | np.isin(x.max(0), CODES)):
         column = x[:, place]
-        for code in (column.min(), column.max()):
+        for code in (float(column.min()), float(column.max())):
             rest = column[column != code]
-            gap = np.abs(rest - code).min() if len(rest) else 0.0
-            if (
-                code in CODES
-                and len(column) - len(rest) > 1
-                and gap > max(float(np.ptp(rest)) if len(rest) else 0.0, 1.0)
-            ):
+            if len(rest):
                 name = repr(names[place]) if names else f"{place} (counted from 0)"
-                notes.append(
-                    f"column {name} is {code:g} in {len(column) - len(rest):,} rows, far from all else: if that "
-                    f"stands for a "
-                    f"missing value, say so (missing={code:g})."
-                )
+                notes += notes_of_codes(name, {code: len(column) - len(rest)}, float(rest.min()), float(rest.max()))
     return notes

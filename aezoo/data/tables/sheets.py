@@ -66,11 +66,6 @@ def _of_cells(what: str, head: Sequence[Any], rows: Sequence[Sequence[Any]]) -> 
             raise DataError(
                 f"{what}, column {shown(name)!r} holds values of several types, {listed}: give it values of one."
             ) from None
-    seen: set[str] = set()
-    for name in names:
-        if name in seen:
-            raise DataError(f"{what} has two columns called {shown(name)!r}: rename one of them.")
-        seen.add(name)
     return source_of(pa.table(columns, names=names), what, place=lambda row: f"line {row + 2}")
 
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from aezoo.core.extras import extra
+from aezoo.data.formats.guard import refuse_double
 from aezoo.errors import DataError
 
 
@@ -35,11 +36,7 @@ class Source:
     ) -> None:
         self.what, self.schema, self.batches, self.place, self.stamp = what, schema, batches, place, stamp
         self.names: list[str] = list(schema.names)
-        seen: set[str] = set()
-        for name in self.names:
-            if name in seen:
-                raise DataError(f"{what} has two columns called {name!r}: rename one of them.")
-            seen.add(name)
+        refuse_double(what, self.names)
 
 
 def source_of(table: Any, what: str, **more: Any) -> Source:

@@ -17,7 +17,7 @@ from aezoo.errors import one_line as shown
 FEW_LEVELS, NAMES_OF_ROWS = 256, 20
 # whole numbers beyond are not told apart by a float
 WHOLE = 2**53
-# what people write for a missing number, when it is far from the others
+# what words are that would be dates or numbers, were they written otherwise
 LOOKS = {
     r"\d{1,2}[./-]\d{1,2}[./-]\d{2,4}([ T].*)?": "what seem to be dates: write them as 2026-01-31",
     r"[^\w\s]?\s?-?\d{1,3}([,.' ]\d{3})+([.,]\d+)?\s?[^\w\s]?": "what seem to be numbers with marks "
@@ -25,6 +25,7 @@ LOOKS = {
     r"[$€£¥]\s?-?[\d.,]+|-?[\d.,]+\s?[%$€£¥]": "what seem to be numbers with a unit: leave that out",
 }
 NUMBER = r"^\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*$"
+# what people write for a missing number, when it is far from the others
 CODES = (-1.0, -9.0, -99.0, -999.0, -9999.0, -99999.0, 99.0, 999.0, 9999.0, 99999.0)
 
 
@@ -46,11 +47,6 @@ class Found:
     numbers: int = 0
     # how often each value stands there, while there are few
     values: dict[Any, int] | None = field(default_factory=dict)
-
-    @property
-    def distinct(self) -> int | None:
-        """How many values differ, or None for many."""
-        return None if self.values is None else len(self.values)
 
 
 def survey(source: Source, columns: Sequence[str], missing: Sequence[str] = ()) -> dict[str, Found]:
@@ -211,12 +207,7 @@ def understand(
             zeros_and_ones = is_mixed and one.values is not None and set(one.values) == {0, 1}
             binary: dict[str, Any] = {"kind": "binary", "levels": ("0", "1")} if zeros_and_ones else {}
             out.columns.append(Column(name=name, holes=holes, **binary))
-            if code := _code(one):
-                out.notes.append(
-                    f"column {shown(name)!r} is {code:g} in {one.codes[code]:,} rows, far from all else: if that "
-                    f"stands for "
-                    f"a missing value, say so (missing={code:g})."
-                )
+            out.notes += notes_of_codes(repr(shown(name)), one.codes, *one.inner)
     if not out.columns:
         raise DataError(
             f"{source.what} has no column to learn from: {'; '.join(out.notes) or 'give it numbers or words'}"
@@ -242,11 +233,9 @@ def _refuse_changed(source: Source, one: Found) -> None:
             place = int(words.argmax())
             text = str(column[place].as_py())
             raise DataError(
-                f"{source.what}, {source.place(row + place)}, column {shown(one.name)!r}: {text[:40]!r} is no "
-                f"number, and "
-                f"{one.numbers:,} of the others are: correct it, let it stand for a missing value "
-                f"(missing={text[:40]}), or take "
-                f"them all for words (kinds={one.name}:category)."
+                f"{source.what}, {source.place(row + place)}, column {shown(one.name)!r}: {text[:40]!r} is no number, "
+                f"and {one.numbers:,} of the others are: correct it, let it stand for a missing value "
+                f"(missing={text[:40]}), or take them all for words (kinds={one.name}:category)."
             )
         row += len(words)
 
@@ -260,8 +249,7 @@ def _refuse_beyond_floats(source: Source, one: Found) -> None:
     if ("int" in one.type or "decimal" in one.type) and max(-one.low, one.high) > WHOLE:
         raise DataError(
             f"{source.what}, column {shown(one.name)!r} holds whole numbers beyond 2⁵³, which no float tells apart: "
-            f"leave it "
-            f"out (drop={one.name}), or take them for names (kinds={one.name}:category)."
+            f"leave it out (drop={one.name}), or take them for names (kinds={one.name}:category)."
         )
 
 
@@ -314,11 +302,12 @@ def level_name(value: Any) -> str:
     return str(value)
 
 
-def _code(one: Found) -> float | None:
-    """What stands for a missing number in several rows, where it is as far from all else as that reaches."""
-    low, high = one.inner
-    for code, count in one.codes.items():
-        gap = max(low - code, code - high)
-        if count > 1 and gap > max(high - low, 1.0):
-            return code
-    return None
+def notes_of_codes(name: str, codes: Mapping[float, int], low: float, high: float) -> list[str]:
+    """What to tell of a number in several rows, as far from all others as those reach, ``low`` to ``high``."""
+    for code, count in codes.items():
+        if code in CODES and count > 1 and max(low - code, code - high) > max(high - low, 1.0):
+            return [
+                f"column {name} is {code:g} in {count:,} rows, far from all else: if that stands for a missing value, "
+                f"say so (missing={code:g})."
+            ]
+    return []

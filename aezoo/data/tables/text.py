@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from aezoo.core.mapped import physical_memory
+from aezoo.data.formats.guard import refuse_double
 from aezoo.data.formats.table import numbered_header
 from aezoo.data.tables.source import Source, arrow, source_of
 from aezoo.data.tables.survey import NUMBER
@@ -18,7 +19,6 @@ from aezoo.errors import DataError
 from aezoo.errors import one_line as shown
 
 MISSING = ("", "NA", "N/A", "n/a", "#N/A", "NaN", "nan", "NULL", "null", "None", "?", "-")
-ENDS = (".csv", ".tsv", ".tab", ".txt")
 PACKED = (".gz", ".bz2", ".zst", ".lz4")
 DECIMAL_COMMA = re.compile(r"[+-]?\d+,\d+")
 HEAD = 1 << 20
@@ -50,7 +50,7 @@ def head_of(path: Path, delimiter: str | None, header: bool | None, encoding: st
     except (UnicodeDecodeError, LookupError):
         raise DataError(
             f"{path} is no text in {encoding.upper()}: name its encoding (encoding=latin-1, cp1252, utf-16 …), or "
-            f"save it anew."
+            "save it anew."
         ) from None
     if "\0" in text:
         raise DataError(
@@ -110,7 +110,7 @@ def read_text(
         DataError: a line of more or fewer cells, two columns of one name, or more than memory holds.
     """
     pa, text = arrow(), arrow("csv")
-    _refuse_double(path, head.names)
+    refuse_double(path, head.names)
     if path.stat().st_size > physical_memory() // MOST_SHARE:
         raise DataError(
             f"{path} is {path.stat().st_size / 2**30:.1f} GiB of text: save it as Parquet, which is read in parts."
@@ -138,8 +138,8 @@ def read_text(
     for name in table.column_names:
         if pa.types.is_binary(table.schema.field(name).type):
             raise DataError(
-                f"{path}, column {shown(name)!r} holds bytes that are no UTF-8: name its encoding "
-                f"(encoding=latin-1, cp1252 …)."
+                f"{path}, column {shown(name)!r} holds bytes that are no UTF-8: name its encoding (encoding=latin-1, "
+                "cp1252 …)."
             )
     return source_of(table, str(path), place=lambda row: f"line {_line_of(path, head, encoding, row)}")
 
@@ -169,17 +169,6 @@ def _line_of(path: Path, head: Head, encoding: str, row: int) -> int:
         reader = csv.reader(lines, delimiter=head.delimiter)
         records = (reader.line_num for cells in reader if cells and reader.line_num > head.skipped)
         return next(islice(records, row, None), head.skipped + row + 1)
-
-
-def _refuse_double(path: Path, names: Sequence[str]) -> None:
-    seen: dict[str, int] = {}
-    for place, name in enumerate(names):
-        if name in seen:
-            raise DataError(
-                f"{path} has two columns called {shown(name)!r}, {seen[name]} and {place} (counted from 0): rename "
-                f"one of them."
-            )
-        seen[name] = place
 
 
 def _has_decimal_commas(table: Any) -> bool:
