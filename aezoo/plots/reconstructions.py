@@ -40,7 +40,8 @@ def plot_reconstructions(model: Autoencoder, split: Split) -> Figure | None:
 
     Of a model trained against a corruption, and of data that brings pairs, it is clean rows, corrupted, and restored.
     Ten images above their reconstructions; 1,000 rows of a table of two or three columns as points in raw units; four
-    rows of a wider one as profiles over its columns, scaled as the model sees them, so that all units fit one axis.
+    rows of a wider one as profiles over its columns, or of series over their steps, one channel after the other, scaled
+    as the model sees them, so that all units fit one axis.
 
     Examples:
         >>> aezoo.plots.plot_reconstructions(run.model, split) is not None
@@ -91,8 +92,16 @@ def _observed(model: Autoencoder, raw: torch.Tensor) -> Array:
     return np.asarray(seen_by(model, u).masked_fill(missing.to(u.device), torch.nan).flatten(1).float().cpu().numpy())
 
 
+def _by_channel(values: Array, shape: tuple[int, ...]) -> Array:
+    """(n, T·C) of series → (n, C·(T + 1)), channel after channel, each with a gap behind it."""
+    channels = values.reshape(len(values), *shape).transpose(0, 2, 1)
+    return np.pad(channels, ((0, 0), (0, 0), (0, 1)), constant_values=np.nan).reshape(len(values), -1)
+
+
 def _profiles(model: Autoencoder, split: Split) -> Figure:
     forms = [_observed(model, torch.from_numpy(x)) for x in _forms(model, split.part(np.arange(min(ROWS, len(split)))))]
+    if model.spec.series:
+        forms = [_by_channel(x, model.spec.shape) for x in forms]
     count, size = forms[0].shape
     # what comes back is the same colour in every picture
     colours = (BLUE, ORANGE) if len(forms) == 2 else (BLUE, GREY, ORANGE)
@@ -104,7 +113,15 @@ def _profiles(model: Autoencoder, split: Split) -> Figure:
             axes.plot(np.arange(size), form[row], color=colour, marker=mark, markersize=4, linewidth=1, label=label)
         axes.set_ylabel(f"row {split.index[row]}")
         axes.grid(color="0.9")
-    if model.spec.columns and size <= NAMED:
+    if model.spec.series:
+        steps, channels = model.spec.shape
+        names = [column.name for column in model.spec.columns] or [str(i) for i in range(channels)]
+        every = -(-channels // NAMED)
+        places = [(steps + 1) * i + (steps - 1) / 2 for i in range(0, channels, every)]
+        panels[-1].set_xticks(places, [plain(name, 20) for name in names[::every]], fontsize="small")
+        panels[-1].tick_params("x", rotation=90 if channels > 8 else 0)
+        panels[-1].set_xlabel(f"channels, each over its {steps} steps")
+    elif model.spec.columns and size <= NAMED:
         names = [plain(name, 20) for name in value_names(model)]
         panels[-1].set_xticks(np.arange(size), names, rotation=90 if size > 8 else 0, fontsize="small")
     else:

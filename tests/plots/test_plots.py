@@ -13,6 +13,7 @@ from matplotlib.image import imread
 
 from aezoo.core.spec import DataSpec
 from aezoo.data import Dataset, Split
+from aezoo.data.infer import from_arrays
 from aezoo.errors import OutputError
 from aezoo.evaluation import encode_split
 from aezoo.plots import draw_run, plot_codes, plot_loss, plot_reconstructions, plot_samples, save_figure
@@ -162,6 +163,21 @@ def test_rows_of_a_table_are_profiles_in_the_models_units():
     original, rebuilt = panels[2].lines
     assert np.allclose(original.get_ydata(), model.prepare(raw)[2], atol=1e-5)
     assert np.allclose(rebuilt.get_ydata(), model.prepare(model.reconstruct(raw))[2], atol=1e-5)
+
+
+def test_a_series_is_a_line_for_each_of_its_channels():
+    dataset = from_arrays(draw().normal([0, 50], size=(60, 8, 2)), layout="series")
+    model, split = built("undercomplete", dataset, hidden=[]), dataset.split().test
+    panels = plot_reconstructions(model, split).axes
+    raw = split.rows()[:4]
+    for line, data in zip(panels[1].lines, (raw, model.reconstruct(raw)), strict=True):
+        seen = model.prepare(data)[1].numpy()
+        first, gap, second = np.split(line.get_ydata(), [8, 9])
+        assert np.allclose(first, seen[:, 0], atol=1e-5)
+        assert np.allclose(second[:8], seen[:, 1], atol=1e-5)
+        assert np.isnan(gap).all()
+    assert [label.get_text() for label in panels[-1].get_xticklabels()] == ["0", "1"]
+    assert "step" in panels[-1].get_xlabel()
 
 
 def test_a_narrow_table_is_points_in_raw_units():
